@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every bound of the program that is not a setting, in one place. Sizes in bytes, unless the name
+ * says otherwise. */
+#pragma once
+
+#include <assert.h>
+
+#define KIBIBYTE (1024)
+#define MEBIBYTE (1024 * 1024)
+
+/* base */
+#define LIMIT_LOG_LINE 2048
+#define LIMIT_LOG_RING (256 * KIBIBYTE)
+#define LIMIT_LOG_SITE_PER_SECOND 20
+#define LIMIT_METRIC_SERIES 4096
+#define LIMIT_METRIC_LABELS 160
+
+/* net */
+#define LIMIT_READ_BUFFER                                                                          \
+    (256 * KIBIBYTE)     /* one a loop; a turn of one connection reads at most this */
+#define LIMIT_PADDING 64 /* readable bytes behind everything handed to a decoder */
+#define LIMIT_HTTP_HEAD (16 * KIBIBYTE)
+#define LIMIT_HTTP_HEADERS 64
+#define LIMIT_HTTP_TARGET (4 * KIBIBYTE)
+#define LIMIT_HTTP_RESPONSE (8 * MEBIBYTE)
+#define LIMIT_HTTP_HEAD_MS 10000 /* a request's head must be whole within */
+#define LIMIT_WS_CLOSE_MS 2000   /* for the peer's close after ours */
+#define LIMIT_URL 1024
+#define LIMIT_HOST 256
+
+/* messages */
+#define LIMIT_EXCHANGE_MESSAGE (2 * MEBIBYTE)
+#define LIMIT_CLIENT_MESSAGE (64 * KIBIBYTE)
+#define LIMIT_RECORD (1 * MEBIBYTE) /* one encoded message; Kafka's limit as well */
+#define LIMIT_JSON_DEPTH 32
+
+/* market */
+#define LIMIT_SYMBOL 48 /* "BASE-QUOTE" */
+#define LIMIT_NATIVE_SYMBOL 48
+#define LIMIT_TRADE_ID 40
+#define LIMIT_BOOK_DEPTH 1000     /* stream.book_depth at most */
+#define LIMIT_MESSAGE_LEVELS 5000 /* a side, in one message of an exchange */
+#define LIMIT_MESSAGE_EVENTS 512  /* events in one message of an exchange */
+#define LIMIT_REASON 200          /* text of a status or gap */
+
+/* exchanges */
+#define LIMIT_EXCHANGES 16
+#define LIMIT_EXCHANGE_SYMBOLS 2000 /* a session */
+#define LIMIT_REQUEST (64 * KIBIBYTE)
+#define LIMIT_BACKOFF_MS 30000
+#define LIMIT_CONNECT_MS 10000
+
+/* stream */
+#define LIMIT_STREAM_ID 32
+#define LIMIT_SEGMENT (1 * MEBIBYTE)
+#define LIMIT_LOG_EPOCHS 256
+#define LIMIT_KEY (LIMIT_SYMBOL + 32)
+
+/* gateway */
+#define LIMIT_CLIENT_PENDING (64 * KIBIBYTE) /* control frames waiting for one client */
+#define LIMIT_SEND_TURN (256 * KIBIBYTE)     /* what one client is sent in one turn */
+#define LIMIT_SNAPSHOT (64 * MEBIBYTE)
+#define LIMIT_SNAPSHOT_AGE_MS 500 /* a joiner may be given a blob this old */
+#define LIMIT_RESUME_WAIT_MS 2000
+
+static_assert(LIMIT_SEGMENT > LIMIT_RECORD / 2 && LIMIT_RECORD <= 16 * MEBIBYTE,
+              "a record fits a segment of its own");
+static_assert(LIMIT_LOG_LINE < LIMIT_LOG_RING, "a line fits the ring");

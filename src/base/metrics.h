@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters and gauges by family (one table, METRIC_TABLE, names them all) and label set. Series are
+ * made at start-up or when an object is made, never per message; adding is one relaxed atomic, from
+ * any thread. The number of series is bounded by LIMIT_METRIC_SERIES: beyond it metric_series
+ * returns a shared overflow series.
+ */
+#pragma once
+
+#include "base/buffer.h"
+
+#include <stdatomic.h>
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+
+/* X(enum suffix, name without prefix, kind, help) */
+#define METRIC_TABLE(X)                                                                            \
+    X(MESSAGES_RECEIVED, "exchange_messages_total", METRIC_COUNTER,                                \
+      "Messages received from an exchange, by what decoding made of them")                         \
+    X(EVENTS, "messages_in_total", METRIC_COUNTER,                                                 \
+      "Normalized messages made, by exchange and type")                                            \
+    X(FIELDS_LEFT_OUT, "fields_left_out_total", METRIC_COUNTER,                                    \
+      "Ticker fields of more than 18 digits, left out of their message")                           \
+    X(DECODE_ERRORS, "decode_errors_total", METRIC_COUNTER, "Malformed messages, by exchange")     \
+    X(EXCHANGE_STATE, "exchange_state", METRIC_GAUGE,                                              \
+      "State of an exchange: 0 connecting, 1 live, 2 stale, 3 down")                               \
+    X(EXCHANGE_AGE, "exchange_last_message_timestamp_seconds", METRIC_GAUGE,                       \
+      "Wall time of the last message of an exchange")                                              \
+    X(RECONNECTS, "reconnects_total", METRIC_COUNTER, "Connections to an exchange that ended")     \
+    X(PUBLISHED, "published_total", METRIC_COUNTER, "Records numbered by the sequencer, by type")  \
+    X(FENCED, "fenced_records_total", METRIC_COUNTER, "Records of an older epoch, dropped")        \
+    X(REPEATED, "repeated_records_total", METRIC_COUNTER, "Records already read, dropped")         \
+    X(EARLY, "sequence_gaps_total", METRIC_COUNTER, "Records ahead of their turn, dropped")        \
+    X(RECORDS_UNREADABLE, "records_unreadable_total", METRIC_COUNTER,                              \
+      "Accepted records that the keeper could not read")                                           \
+    X(LOG_BYTES, "log_bytes", METRIC_GAUGE, "Bytes of the log kept for resume")                    \
+    X(SEQUENCE, "sequence", METRIC_GAUGE, "Number of the last accepted record")                    \
+    X(EPOCH, "epoch", METRIC_GAUGE, "Epoch of the stream")                                         \
+    X(CLIENTS, "clients", METRIC_GAUGE, "WebSocket clients connected")                             \
+    X(CLIENTS_TOTAL, "clients_total", METRIC_COUNTER,                                              \
+      "WebSocket clients accepted, by how they began")                                             \
+    X(CLIENTS_REFUSED, "clients_refused_total", METRIC_COUNTER, "Clients refused, by reason")      \
+    X(CLIENT_ERRORS, "client_errors_total", METRIC_COUNTER,                                        \
+      "Clients closed for what they sent, by close code")                                          \
+    X(SLOW_CLIENTS, "slow_clients_total", METRIC_COUNTER, "Slow clients, by what was done")        \
+    X(SENT_BYTES, "sent_bytes_total", METRIC_COUNTER, "Bytes sent to WebSocket clients")           \
+    X(SENT_MESSAGES, "messages_out_total", METRIC_COUNTER, "Sequenced messages sent to clients")   \
+    X(SNAPSHOTS, "snapshots_built_total", METRIC_COUNTER, "Snapshots built for joining clients")   \
+    X(HTTP_REQUESTS, "http_requests_total", METRIC_COUNTER, "HTTP requests, by status")            \
+    X(LOG_LINES_LOST, "log_lines_lost_total", METRIC_COUNTER,                                      \
+      "Log lines dropped, the ring being full")                                                    \
+    X(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time of the process")         \
+    X(PROCESS_MEMORY, "process_resident_memory_bytes", METRIC_GAUGE,                               \
+      "Resident memory of the process")
+
+enum metric_family {
+#define X(suffix, name, kind, help) METRIC_##suffix,
+    METRIC_TABLE(X)
+#undef X
+        METRIC_FAMILY_COUNT
+};
+
+struct metric; /* one series; lives as long as the process */
+
+/* labels: `exchange="upbit",type="trade"`, or "" for none; the same labels give the same series.
+ * Main thread. */
+struct metric *metric_series(enum metric_family family, const char *labels);
+
+void metric_add(struct metric *metric, uint64_t amount);
+void metric_set(struct metric *metric, int64_t value);
+int64_t metric_value(const struct metric *metric);
+
+/* For families whose unit is seconds: the value is kept in microseconds and written as a decimal.
+ */
+void metric_write_all(struct buffer *out);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 heads, requests and answers, without I/O: bytes in, a head out. The grammar is the
+ * library's (http_parser, kept to http.c); what a WebSocket gateway must not accept is refused
+ * here: two Content-Lengths, two Hosts, both lengths, a missing Host, obs-fold.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/limits.h"
+
+enum http_result {
+    HTTP_NEED_MORE,
+    HTTP_HEAD,   /* the head is whole; *ret_used bytes of the input belong to it */
+    HTTP_FAILED, /* answer with `status` (400, 414, 431, 501, 505) and close */
+};
+
+enum http_kind { HTTP_REQUEST, HTTP_ANSWER };
+
+struct http_header {
+    struct slice name; /* as sent; compare with http_header_find, which ignores case */
+    struct slice value;
+};
+
+struct http_head {
+    struct slice method; /* of a request: "GET" */
+    struct slice path;   /* of a request, without query; as sent, not decoded */
+    struct slice query;  /* behind '?', may be empty */
+    unsigned status;     /* of an answer; of a failure: what to answer */
+    const char *reason;  /* of a failure: a sentence; static */
+    bool keep_alive;
+    bool upgrade;  /* asks for, or grants, a change of protocol */
+    bool has_body; /* a body follows: chunked, or a Content-Length over 0 */
+    uint64_t content_length;
+    size_t header_count;
+    struct http_header header[LIMIT_HTTP_HEADERS];
+};
+
+struct http_reader; /* reads one head after another; owns the bytes of the present one */
+
+struct http_reader *http_reader_create(enum http_kind kind) MUST_CHECK;
+void http_reader_destroy(struct http_reader *reader);
+
+/* Bytes as they come. After HTTP_HEAD the head is valid until the next call, and the next call
+ * starts a new one. */
+enum http_result http_read(struct http_reader *reader, struct slice input, size_t *ret_used,
+                           const struct http_head **ret_head);
+
+/* The value of the header, or an empty slice with data NULL. Names ignore case. */
+struct slice http_header_find(const struct http_head *head, const char *name);
+
+/* Whether a comma-separated header value has the token, ignoring case. */
+bool http_has_token(struct slice value, const char *token);
+
+/* The value of `name` in a query string, percent-decoded into out (terminated); false when absent,
+ * malformed or too long. */
+bool http_query_find(struct slice query, const char *name, char *out, size_t out_size,
+                     bool *ret_present) MUST_CHECK;
+
+/* ---- the WebSocket handshake (RFC 6455, section 4) ---- */
+
+#define WS_ACCEPT_SIZE 28
+#define WS_KEY_SIZE 24
+
+/* base64(sha1(key + GUID)), terminated. */
+void ws_accept_for(struct slice key, char ret_accept[WS_ACCEPT_SIZE + 1]);
+
+/* 16 random bytes in base64, terminated. */
+void ws_key_make(char ret_key[WS_KEY_SIZE + 1]);
+
+/* 0 when the request is a valid handshake, else the status to refuse it with (400, 405, 426);
+ * *ret_reason is static. */
+unsigned ws_handshake_check(const struct http_head *request, const char **ret_reason);
+
+/* 0 when the answer accepts our key, else a negative errno and a sentence. */
+int ws_handshake_accepted(const struct http_head *answer, const char *key,
+                          struct err *err) MUST_CHECK;

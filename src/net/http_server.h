@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An HTTP/1.1 server for small answers from memory and for WebSocket handshakes: one table of
+ * routes, GET and HEAD. Errors are RFC 9457 problem JSON. Connections are kept alive; a pipelined
+ * request waits until the answer before it has been sent. A body is refused (413). Heads are
+ * limited in size and time.
+ */
+#pragma once
+
+#include "net/http.h"
+#include "net/tcp.h"
+
+struct http_server;
+struct http_connection; /* one request being answered */
+
+typedef void http_handler_fn(void *context, struct http_connection *connection,
+                             const struct http_head *request);
+
+struct http_route {
+    const char *path; /* exact */
+    http_handler_fn *handler;
+    void *context;  /* borrowed */
+    bool websocket; /* a handshake is expected; anything else is answered 426 */
+};
+
+struct http_server_options {
+    const char *listen;                                /* address:port */
+    uint32_t connections_max;                          /* more are answered 503 and closed */
+    void (*on_answer)(void *context, unsigned status); /* for the metrics; may be NULL */
+    void *context;
+};
+
+int http_server_open(struct loop *loop, const struct http_server_options *options,
+                     struct http_server **ret_server, struct err *err) MUST_CHECK;
+void http_server_close(
+    struct http_server *server); /* ends its connections, not those handed over; NULL is a no-op */
+
+/* Before the loop runs. At most 64. */
+void http_server_route(struct http_server *server, const struct http_route *route);
+
+uint16_t http_server_port(const struct http_server *server);
+
+/* No more connections are accepted; those that are there go on. */
+void http_server_stop_listening(struct http_server *server);
+
+/* Exactly one of these is called by a handler, before it returns. The bytes are copied. headers:
+ * NULL or whole extra lines. */
+void http_answer(struct http_connection *connection, unsigned status, const char *content_type,
+                 const char *headers, struct slice body);
+void http_answer_problem(struct http_connection *connection, unsigned status, const char *detail);
+
+/*
+ * Grants the WebSocket handshake (already checked) and hands the TCP connection over; the caller
+ * owns it from now on and sets its callbacks. *ret_rest: bytes that came behind the head, valid
+ * during the handler.
+ */
+struct tcp *http_upgrade(struct http_connection *connection, const struct http_head *request,
+                         struct slice *ret_rest) MUST_CHECK;
+
+/* "192.0.2.1:5678". */
+void http_peer(const struct http_connection *connection, char *out, size_t out_size);

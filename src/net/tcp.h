@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP listeners and connections on a loop. A connection has no output queue: tcp_send takes what
+ * the kernel takes, and on_writable tells when to go on; so whoever has a message log sends
+ * straight from it. (TLS comes as a second kind of connection behind these same functions.)
+ *
+ * Callbacks run on the loop's thread. Inside any of them the connection may be destroyed or handed
+ * over.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "net/loop.h"
+
+struct tcp;
+struct tcp_listener;
+
+struct tcp_callbacks {
+    /* Bytes arrived. `data` is the loop's own buffer: writable, NUL-terminated behind `size`, with
+     * LIMIT_PADDING readable bytes after that, valid during the call. */
+    void (*on_data)(void *context, char *data, size_t size);
+    /* After tcp_send took less than all: it will take more now. May be NULL. */
+    void (*on_writable)(void *context);
+    /* The peer closed (0) or the connection failed (negative errno). Nothing is called after it;
+     * destroy it then. */
+    void (*on_closed)(void *context, int error);
+};
+
+/* ---- listening ---- */
+
+/* A new connection; the callee owns it: sets callbacks, or destroys it. */
+typedef void tcp_accept_fn(void *context, struct tcp *tcp);
+
+/*
+ * address: "0.0.0.0:8080", "[::]:8080", "127.0.0.1:0". Fails with -EADDRINUSE when another process
+ * has the port, always.
+ */
+int tcp_listen(struct loop *loop, const char *address, tcp_accept_fn *on_accept, void *context,
+               struct tcp_listener **ret_listener, struct err *err) MUST_CHECK;
+uint16_t tcp_listener_port(const struct tcp_listener *listener);
+void tcp_listener_destroy(struct tcp_listener *listener); /* NULL is a no-op */
+
+/* ---- connecting ---- */
+
+typedef void tcp_connected_fn(void *context, int error,
+                              const char *error_text); /* error 0: connected */
+
+/*
+ * Resolves, connects to the first address that answers, within timeout_ms. on_connected comes
+ * exactly once, later, unless the connection is destroyed before.
+ */
+struct tcp *tcp_connect(struct loop *loop, const char *host, uint16_t port, uint32_t timeout_ms,
+                        tcp_connected_fn *on_connected, void *context) MUST_CHECK;
+
+/* ---- a connection ---- */
+
+/* From now on these are called; reading starts with the first call. */
+void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, void *context);
+
+/* Bytes the kernel took: 0 to size. Less than size: on_writable will come. A broken connection
+ * takes nothing and on_closed will come. */
+size_t tcp_send(struct tcp *tcp, const void *data, size_t size);
+
+/* Stops and resumes reading: what is not read stays in the kernel and slows the peer. */
+void tcp_read_pause(struct tcp *tcp, bool paused);
+
+/* "192.0.2.1:5678" or "[2001:db8::1]:5678"; terminated. */
+void tcp_peer(const struct tcp *tcp, char *out, size_t out_size);
+
+struct loop *tcp_loop(const struct tcp *tcp);
+
+/* Closes at once; NULL is a no-op. */
+void tcp_destroy(struct tcp *tcp);

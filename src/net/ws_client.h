@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A WebSocket client connection: resolves, connects, shakes hands, gives whole messages, answers
+ * pings by itself. One object is one connection; whoever wants it again makes a new one. What is
+ * sent while the kernel takes no more is queued up to a limit.
+ */
+#pragma once
+
+#include "net/tcp.h"
+#include "net/ws.h"
+
+struct ws_client;
+
+struct ws_client_callbacks {
+    void (*on_open)(void *context);
+    /* A whole message, UTF-8 checked when text. data is writable, NUL-terminated behind size, with
+     * LIMIT_PADDING readable bytes after that; valid during the call. */
+    void (*on_message)(void *context, enum ws_opcode opcode, char *data, size_t size);
+    /* Every ping and pong that came; pings have been answered already. May be NULL. */
+    void (*on_control)(void *context, enum ws_opcode opcode, struct slice payload);
+    /* Comes once, also when it never opened: nothing comes after it; destroy it then. close_code:
+     * what the peer sent, 1006 when it sent none. */
+    void (*on_closed)(void *context, uint16_t close_code, const char *reason);
+};
+
+struct ws_client_options {
+    const char *
+        url; /* ws://host[:port]/path?query (http:// means the same); wss:// fails: not built yet */
+    size_t message_max;  /* a longer message ends the connection with 1009 */
+    size_t queue_max;    /* bytes of output waiting at most; beyond it the connection fails */
+    uint32_t connect_ms; /* for address, TCP and handshake together */
+};
+
+/* on_closed follows for whatever is wrong but the URL, which is answered here. url is copied. */
+int ws_client_open(struct loop *loop, const struct ws_client_options *options,
+                   const struct ws_client_callbacks *callbacks, void *context,
+                   struct ws_client **ret_client, struct err *err) MUST_CHECK;
+
+/* After on_open. False when the queue is full (the connection is then failing). */
+bool ws_client_send(struct ws_client *client, enum ws_opcode opcode, struct slice payload);
+
+/* Sends a close frame, waits LIMIT_WS_CLOSE_MS for the peer's at most; on_closed follows. */
+void ws_client_close(struct ws_client *client, uint16_t code, const char *reason);
+
+/* At once and silently; NULL is a no-op. Allowed inside its callbacks. */
+void ws_client_destroy(struct ws_client *client);
+
+/* While true nothing is read, so the peer is slowed. */
+void ws_client_pause(struct ws_client *client, bool paused);
