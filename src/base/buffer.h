@@ -22,8 +22,11 @@ void buffer_release(struct buffer *buffer);
 /* Keeps the memory; clears `overflowed`. */
 void buffer_clear(struct buffer *buffer);
 
-/* Room for `size` more bytes at data + size; NULL (and overflowed) when over max. Commit by adding
- * to size. */
+/*
+ * Room for `size` more bytes at data + size; NULL (and overflowed) when over max. Commit by adding
+ * to size. The NUL stands behind the whole room: who commits less puts one there himself, if
+ * anybody reads it as text.
+ */
 char *buffer_reserve(struct buffer *buffer, size_t size);
 
 void buffer_append(struct buffer *buffer, const void *data, size_t size);

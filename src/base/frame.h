@@ -20,3 +20,11 @@ size_t frame_size(const uint8_t *frame);
 
 /* The header alone: 2, 4 or 10. */
 size_t frame_header_size(const uint8_t *frame);
+
+/* How many bytes of whole frames from `data` on fit `max`; at least one frame. size: bytes of whole
+ * frames, not 0. */
+size_t frames_fit(const char *data, size_t size, size_t max);
+
+/* The end of the frame in which byte `sent` falls (`sent` itself when it is a boundary); adds the
+ * frames passed. */
+size_t frames_boundary(const char *data, size_t sent, int64_t *count);

@@ -56,6 +56,9 @@
 #define LIMIT_LOG_EPOCHS 256
 #define LIMIT_KEY (LIMIT_SYMBOL + 32)
 
+/* keeper */
+#define LIMIT_KEEPER_ENTRIES 65536 /* last values kept: type x exchange x symbol */
+
 /* gateway */
 #define LIMIT_CLIENT_PENDING (64 * KIBIBYTE) /* control frames waiting for one client */
 #define LIMIT_SEND_TURN (256 * KIBIBYTE)     /* what one client is sent in one turn */

@@ -9,8 +9,6 @@
 
 #include "base/buffer.h"
 
-#include <stdatomic.h>
-
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
 /* X(enum suffix, name without prefix, kind, help) */
@@ -28,6 +26,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Wall time of the last message of an exchange")                                              \
     X(RECONNECTS, "reconnects_total", METRIC_COUNTER, "Connections to an exchange that ended")     \
     X(PUBLISHED, "published_total", METRIC_COUNTER, "Records numbered by the sequencer, by type")  \
+    X(DUPLICATES, "duplicates_dropped_total", METRIC_COUNTER,                                      \
+      "Trades that an exchange sent again, dropped")                                               \
     X(FENCED, "fenced_records_total", METRIC_COUNTER, "Records of an older epoch, dropped")        \
     X(REPEATED, "repeated_records_total", METRIC_COUNTER, "Records already read, dropped")         \
     X(EARLY, "sequence_gaps_total", METRIC_COUNTER, "Records ahead of their turn, dropped")        \
@@ -70,6 +70,9 @@ void metric_add(struct metric *metric, uint64_t amount);
 void metric_set(struct metric *metric, int64_t value);
 int64_t metric_value(const struct metric *metric);
 
-/* For families whose unit is seconds: the value is kept in microseconds and written as a decimal.
+/*
+ * Appends every series in Prometheus' text format 0.0.4; families without series are left out. A
+ * family whose name contains "_seconds" keeps microseconds and is written as a decimal. CPU time
+ * and memory of the process are read here. Main thread.
  */
 void metric_write_all(struct buffer *out);

@@ -9,11 +9,15 @@
 
 struct ring;
 
-/* capacity: bytes, a power of two; each record costs its size rounded up to 8, plus 8. */
+/*
+ * capacity: bytes, a power of two, at least 32. Each record costs its size rounded up to 8, plus 8;
+ * and the end of the memory is skipped when the next record does not fit there in one piece.
+ */
 struct ring *ring_create(size_t capacity) MUST_CHECK;
 void ring_destroy(struct ring *ring);
 
-/* Writing thread only. False when there is no room now, or never would be. */
+/* Writing thread only. False when there is no room now, or never would be (a record of more than
+ * capacity / 2 - 8 bytes). */
 bool ring_write(struct ring *ring, struct slice record) MUST_CHECK;
 
 /* Reading thread only: the oldest record, in place, until ring_release; false when empty. */

@@ -53,28 +53,30 @@ int64_t journal_epoch_at(const struct journal *journal, int64_t seq);
 /* ---- cursors ---- */
 
 struct cursor {
-    struct segment *segment; /* shared: counted; NULL when detached */
+    struct journal *journal; /* borrowed; NULL when detached */
+    struct segment *segment; /* shared: counted */
     size_t offset;           /* of the next frame in it */
     int64_t seq;             /* of the next frame */
 };
 
-/* Puts a detached cursor before the record `seq`; false when it is no longer held (or beyond the
- * next one). */
+/* Puts a detached cursor before the record `seq`; false when it is not held (nor the next one to
+ * come). */
 bool cursor_attach(struct cursor *cursor, struct journal *journal, int64_t seq) MUST_CHECK;
+
+/* A detached cursor stays detached. */
 void cursor_detach(struct cursor *cursor);
 
 /*
- * The frames from the cursor on that lie contiguous, at most `max` bytes but at least one whole
- * frame; empty when the cursor is at the end. Valid until the cursor moves.
+ * Whole frames from the cursor on that lie contiguous: at most `max` bytes, but at least one frame.
+ * Empty when the cursor is at the end or lost. Valid until the cursor moves.
  */
 struct slice cursor_peek(struct cursor *cursor, size_t max);
 
 /*
- * Moves ahead by what was sent of the peeked bytes, to the next frame boundary at or behind it; the
- * rest of a frame that was cut is returned (valid as long as the cursor stays in the segment; copy
- * it aside at once).
+ * Moves ahead by what was sent of the peeked bytes, to the next frame boundary at or behind it, and
+ * returns the unsent rest of a frame that was cut: copy it aside at once.
  */
 struct slice cursor_advance(struct cursor *cursor, size_t sent);
 
-/* True when the cursor's position was dropped from the log: the client fell out. */
-bool cursor_lost(const struct cursor *cursor, const struct journal *journal);
+/* True when the record at the cursor was dropped from the journal: the client fell out. */
+bool cursor_lost(const struct cursor *cursor);

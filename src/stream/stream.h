@@ -23,7 +23,8 @@ struct record {
     int64_t seq;
     struct slice type; /* "trade", ... */
     struct slice key;  /* "exchange:symbol", "exchange" or "tickwire" */
-    struct slice text; /* the JSON that clients get, with its seq */
+    struct slice text; /* the JSON that clients get, with its seq; a NUL and LIMIT_PADDING readable
+                          bytes follow */
 };
 
 /* ---- carriers ---- */
@@ -45,7 +46,12 @@ enum carrier_result {
     CARRIER_DOWN,
 };
 
-struct carrier;
+struct carrier_kind;
+
+/* The head of every carrier: the first member of each kind's own struct. */
+struct carrier {
+    const struct carrier_kind *kind;
+};
 
 /* One kind of carrier; a row of the registry. */
 struct carrier_kind {
@@ -74,11 +80,10 @@ struct sequencer;
 /*
  * A new leadership of `stream` (terminated, at most LIMIT_STREAM_ID - 1 bytes, letters, digits and
  * '-'), whose first record will be seq previous_seq + 1. Nothing is written yet:
- * sequencer_open_epoch does that. kind and carrier are borrowed.
+ * sequencer_open_epoch does that. carrier is borrowed.
  */
 struct sequencer *sequencer_create(const char *stream, int64_t epoch, int64_t previous_epoch,
-                                   int64_t previous_seq, const struct carrier_kind *kind,
-                                   struct carrier *carrier) MUST_CHECK;
+                                   int64_t previous_seq, struct carrier *carrier) MUST_CHECK;
 void sequencer_destroy(struct sequencer *sequencer);
 
 /* Writes the barrier, then the `epoch` record, the first of this leadership. wall_us is its recv.

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "admin/admin.h"
+
+#include "admin/page.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "market/encode.h"
+
+#define METRICS_MAX (4 * MEBIBYTE)
+#define NO_STORE "Cache-Control: no-store\r\n"
+#define PAGE_HEADERS                                                                               \
+    "Cache-Control: no-cache\r\n"                                                                  \
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src "          \
+    "'unsafe-inline'; "                                                                            \
+    "connect-src 'self' ws: wss:\r\n"
+
+struct admin {
+    struct admin_options options;
+};
+
+static void admin_healthz(void *context, struct http_connection *connection,
+                          const struct http_head *request)
+{
+    (void)context;
+    (void)request;
+    http_answer(connection, 200, "text/plain; charset=utf-8", NO_STORE, SLICE("ok\n"));
+}
+
+static void admin_readyz(void *context, struct http_connection *connection,
+                         const struct http_head *request)
+{
+    (void)request;
+    struct admin *admin = context;
+    struct admin_health health = {0};
+    admin->options.fill(admin->options.context, &health);
+    if (health.not_ready == NULL)
+        http_answer(connection, 200, "text/plain; charset=utf-8", NO_STORE, SLICE("ready\n"));
+    else
+        http_answer_problem(connection, 503, health.not_ready);
+}
+
+static void admin_metrics(void *context, struct http_connection *connection,
+                          const struct http_head *request)
+{
+    (void)context;
+    (void)request;
+    struct buffer out;
+    buffer_init(&out, METRICS_MAX);
+    metric_write_all(&out);
+    http_answer(connection, 200, "text/plain; version=0.0.4; charset=utf-8", NO_STORE,
+                buffer_slice(&out));
+    buffer_release(&out);
+}
+
+static void append_text_or_null(struct buffer *out, const char *text)
+{
+    if (text == NULL) {
+        buffer_append_text(out, "null");
+        return;
+    }
+    struct slice slice = slice_of(text);
+    char *at = buffer_reserve(out, 6 * slice.size + 2);
+    if (at != NULL)
+        out->size += (size_t)(json_write_text(at, slice) - at);
+}
+
+static void append_dependency(struct buffer *out, const char *name, int64_t since_us, bool last)
+{
+    buffer_append_format(out,
+                         "\"%s\":{\"enabled\":false,\"state\":\"disabled\",\"since\":%lld,"
+                         "\"error\":null,\"rtt_ms\":null}%s",
+                         name, (long long)since_us, last ? "" : ",");
+}
+
+static void append_exchange(struct buffer *out, const struct admin_exchange *exchange)
+{
+    buffer_append_format(out, "\"%s\":{\"state\":\"%s\",\"since\":%lld,\"age_ms\":", exchange->name,
+                         exchange->state, (long long)exchange->since_us);
+    if (exchange->age_ms < 0)
+        buffer_append_text(out, "null");
+    else
+        buffer_append_format(out, "%lld", (long long)exchange->age_ms);
+    buffer_append_format(out, ",\"connections\":%u}", exchange->connections);
+}
+
+/* Kafka, Redis, ZooKeeper and a database come with later versions: what is not configured is
+ * `disabled`. */
+static void admin_infra_health(void *context, struct http_connection *connection,
+                               const struct http_head *request)
+{
+    (void)request;
+    struct admin *admin = context;
+    struct admin_health health = {0};
+    admin->options.fill(admin->options.context, &health);
+    struct buffer out;
+    buffer_init(&out, 64 * KIBIBYTE);
+    buffer_append_format(&out, "{\"mode\":\"%s\",\"source\":\"%s\",\"better\":", health.mode,
+                         health.source);
+    append_text_or_null(&out, health.better);
+    buffer_append_text(&out, ",\"dependencies\":{");
+    append_dependency(&out, "kafka", admin->options.started_us, false);
+    append_dependency(&out, "redis", admin->options.started_us, false);
+    append_dependency(&out, "zookeeper", admin->options.started_us, false);
+    append_dependency(&out, "database", admin->options.started_us, true);
+    buffer_append_text(&out, "},\"exchanges\":{");
+    for (size_t i = 0; i < health.exchange_count; i++) {
+        buffer_append_text(&out, i == 0 ? "" : ",");
+        append_exchange(&out, &health.exchanges[i]);
+    }
+    buffer_append_text(&out, "}}\n");
+    http_answer(connection, 200, "application/json", NO_STORE, buffer_slice(&out));
+    buffer_release(&out);
+}
+
+static void admin_page(void *context, struct http_connection *connection,
+                       const struct http_head *request)
+{
+    (void)context;
+    (void)request;
+    http_answer(connection, 200, "text/html; charset=utf-8", PAGE_HEADERS,
+                (struct slice){.data = page_html, .size = page_html_size});
+}
+
+struct admin *admin_create(const struct admin_options *options)
+{
+    struct admin *admin = memory_alloc(sizeof *admin);
+    admin->options = *options;
+    const struct http_route routes[] = {
+        {.path = "/", .handler = admin_page, .context = admin},
+        {.path = "/healthz", .handler = admin_healthz, .context = admin},
+        {.path = "/readyz", .handler = admin_readyz, .context = admin},
+        {.path = "/metrics", .handler = admin_metrics, .context = admin},
+        {.path = "/api/ws/infra-health", .handler = admin_infra_health, .context = admin},
+    };
+    for (size_t i = 0; i < COUNT_OF(routes); i++)
+        http_server_route(options->server, &routes[i]);
+    return admin;
+}
+
+void admin_destroy(struct admin *admin)
+{
+    memory_free(admin);
+}

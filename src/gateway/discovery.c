@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /ws/info: where to connect, and what feeds the stream now. */
+#include "gateway/gateway_priv.h"
+
+#include "base/log.h"
+
+/*
+ * A Host that may be echoed into our answer: host name or address, optional port, nothing that
+ * needs escaping. Anything else could make a client connect elsewhere.
+ */
+static bool host_valid(struct slice host)
+{
+    if (host.size == 0 || host.size >= LIMIT_HOST)
+        return false;
+    for (size_t i = 0; i < host.size; i++) {
+        char byte = host.data[i];
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+        bool other = (byte >= '0' && byte <= '9') || strchr(".-:[]_", byte) != NULL;
+        if (byte == '\0' || (!letter && !other))
+            return false;
+    }
+    return true;
+}
+
+/* "http://gw:8080" -> "ws://gw:8080"; a URL that is ws already stays. */
+static void write_base(struct buffer *out, const char *public_url, struct slice host)
+{
+    struct slice url = slice_of(public_url);
+    if (url.size == 0) {
+        buffer_append_text(out, "ws://");
+        buffer_append_slice(out, host);
+        return;
+    }
+    if (slice_starts_with(url, SLICE("http"))) {
+        buffer_append_text(out, "ws");
+        url.data += 4;
+        url.size -= 4;
+    }
+    while (url.size > 0 && url.data[url.size - 1] == '/')
+        url.size--;
+    buffer_append_slice(out, url);
+}
+
+static void write_info(const struct gateway *gateway, struct slice base, struct buffer *out)
+{
+    const struct gateway_options *options = &gateway->options;
+    buffer_append_text(out, "{\"version\":1,");
+    if (options->simulated)
+        buffer_append_text(out, "\"simulated\":true,");
+    buffer_append_format(
+        out,
+        "\"node\":\"%s\",\"mode\":\"websocket\",\"source\":\"direct\",\"stream\":\"%s\",\"epoch\":%"
+        "lld,"
+        "\"endpoint\":\"%.*s/ws/exchange\",\"fallback\":\"%.*s/ws/exchange\","
+        "\"endpoints\":{\"exchange\":\"%.*s/ws/exchange\"},\"nodes\":[\"%.*s/ws/exchange\"],"
+        "\"exchanges\":[",
+        options->node, journal_stream(options->journal), (long long)journal_epoch(options->journal),
+        (int)base.size, base.data, (int)base.size, base.data, (int)base.size, base.data,
+        (int)base.size, base.data);
+    for (size_t i = 0; options->exchanges[i] != NULL; i++)
+        buffer_append_format(out, "%s\"%s\"", i == 0 ? "" : ",", options->exchanges[i]);
+    buffer_append_text(
+        out,
+        "],\"types\":[\"trade\",\"ticker\",\"quote\",\"book\",\"status\",\"gap\",\"epoch\"]}\n");
+}
+
+void discovery_answer(void *context, struct http_connection *connection,
+                      const struct http_head *request)
+{
+    const struct gateway *gateway = context;
+    struct slice host = http_header_find(request, "Host");
+    if (gateway->options.public_url[0] == '\0' && !host_valid(host)) {
+        http_answer_problem(connection, 400, "the Host header is not a host and port");
+        return;
+    }
+    struct buffer base, out;
+    buffer_init(&base, LIMIT_URL);
+    buffer_init(&out, 64 * KIBIBYTE);
+    write_base(&base, gateway->options.public_url, host);
+    write_info(gateway, buffer_slice(&base), &out);
+    http_answer(connection, 200, "application/json", "Cache-Control: no-store\r\n",
+                buffer_slice(&out));
+    buffer_release(&base);
+    buffer_release(&out);
+}

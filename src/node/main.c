@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, and the way into one of them. */
+#include "node/commands.h"
+
+#include <stdio.h>
+
+#define NODE_OPTIONS                                                                               \
+    "  -c FILE               configuration (YAML); see docs/configuration.md\n"                    \
+    "  --set key=value       one setting; beats the environment, which beats the file\n"
+
+int command_version(int count, char **arguments)
+{
+    if (count > 0)
+        return usage_error("version", "unknown argument `%s`", arguments[0]);
+    printf("tickwire %s\n", TICKWIRE_VERSION);
+    return EXIT_DONE;
+}
+
+static void print_commands(FILE *out)
+{
+    fprintf(out, "usage: tickwire COMMAND [OPTIONS]\n\n");
+    for (const struct command *command = command_table; command->name != NULL; command++)
+        fprintf(out, "  %-8s %s\n", command->name, command->summary);
+    fprintf(out, "\n`tickwire help COMMAND` tells more. Exit status: 0 done, 1 failed, 2 wrong "
+                 "usage, 78 bad configuration.\n");
+}
+
+int command_help(int count, char **arguments)
+{
+    if (count == 0) {
+        print_commands(stdout);
+        return EXIT_DONE;
+    }
+    const struct command *command = command_find(arguments[0]);
+    if (command == NULL || count > 1)
+        return usage_error("help", "unknown command `%s`", arguments[count > 1 ? 1 : 0]);
+    printf("usage: tickwire %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (command->details != NULL)
+        printf("\n%s", command->details);
+    return EXIT_DONE;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *command = command_table; command->name != NULL; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 2) {
+        print_commands(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = arguments[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    const struct command *command = command_find(name);
+    if (command == NULL) {
+        fprintf(stderr, "tickwire: unknown command `%s`; see `tickwire help`\n", name);
+        return EXIT_USAGE;
+    }
+    if (count == 3 && strcmp(arguments[2], "--help") == 0)
+        return command_help(1, (char *[]){arguments[1], NULL});
+    return command->run(count - 2, arguments + 2);
+}
+
+const struct command command_table[] = {
+    {"serve", "[-c FILE] [--set key=value ...]", "run a node", NODE_OPTIONS, command_serve},
+    {"replay", "FILE [--exchange E] [--speed X|max] [--loop] [-c FILE] [--set key=value ...]",
+     "serve a recording as if it were live, through a real WebSocket and a node",
+     "  --exchange E          exchange of lines that name none (default: the name of the file's "
+     "folder)\n"
+     "  --speed X|max         times as fast as recorded, 0.001 to 1000 (default 1); max: as fast "
+     "as it is read\n"
+     "  --loop                from the start again after the end\n" NODE_OPTIONS,
+     command_replay},
+    {"tail",
+     "[URL] [--exchange E,..] [--symbol S,..] [--type T,..] [--since TOKEN] [--json|--table]",
+     "print a node's stream",
+     "  URL                   ws://host:port/ws/exchange (default "
+     "ws://127.0.0.1:8080/ws/exchange)\n"
+     "  --exchange, --symbol, --type\n"
+     "                        only messages of these, separated by commas\n"
+     "  --since TOKEN         go on behind STREAM.EPOCH.SEQ\n"
+     "  --json                one message a line as received (default when not a terminal)\n"
+     "  --table               columns for people (default on a terminal)\n",
+     command_tail},
+    {"check", "[-c FILE] [--set key=value ...]", "validate and print the effective configuration",
+     NODE_OPTIONS
+     "  --reference           print the description of all settings (docs/configuration.md)\n",
+     command_check},
+    {"bench", "decode FILE --exchange E [--repeat N]",
+     "measure this machine; one JSON object on stdout",
+     "  decode FILE           raw messages, one a line: to events and to our JSON, as fast as it "
+     "goes\n"
+     "  --exchange E          whose messages they are\n"
+     "  --generation N        of its protocol\n"
+     "  --repeat N            times over the file (default 1)\n",
+     command_bench},
+    {"version", "", "print the version", NULL, command_version},
+    {"help", "[COMMAND]", "list the commands, or explain one", NULL, command_help},
+    {NULL, NULL, NULL, NULL, NULL},
+};

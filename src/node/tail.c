@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tickwire tail: a client like any other. It builds its own resume token from what it receives, so
+ * a lost connection costs nothing: it comes back with ?since=TOKEN.
+ */
+#include "node/commands.h"
+
+#include "base/limits.h"
+#include "base/random.h"
+#include "feed/backoff.h"
+#include "market/read.h"
+#include "market/scan.h"
+#include "net/loop.h"
+#include "net/ws_client.h"
+#include "stream/stream.h"
+
+#include "base/memory.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DEFAULT_URL "ws://127.0.0.1:8080/ws/exchange"
+#define LOST_AFTER_MS 30000 /* heartbeats come much more often */
+
+struct tail {
+    const char *url;
+    const char *exchanges, *symbols, *types; /* comma lists; NULL: all */
+    bool table;
+    struct loop *loop;
+    struct ws_client *client;
+    struct timer *retry, *silence;
+    struct backoff backoff;
+    struct token token; /* where it stands; no stream: nowhere yet */
+    bool connected_once;
+    int status;
+    struct read_scratch *scratch;
+};
+
+static void tail_connect(void *context);
+
+/* ---- what it prints ---- */
+
+static bool in_list(const char *list, struct slice word)
+{
+    struct slice rest = slice_of(list);
+    if (list == NULL)
+        return true;
+    while (rest.size > 0)
+        if (slice_equal(slice_split(rest, ',', &rest), word))
+            return true;
+    return false;
+}
+
+static bool tail_wants(const struct tail *tail, const struct read_message *message, bool is_event)
+{
+    struct slice symbol = {0};
+    if (is_event && message->event.symbol != NULL)
+        symbol = symbol_slice(message->event.symbol);
+    return in_list(tail->types, message->type) && in_list(tail->exchanges, message->exchange) &&
+           in_list(tail->symbols, symbol);
+}
+
+static const char *write_decimal(char out[DECIMAL_TEXT_MAX + 1], struct decimal value)
+{
+    *decimal_write(out, value) = '\0';
+    return out;
+}
+
+static void print_level(const char *name, struct levels levels)
+{
+    char price[DECIMAL_TEXT_MAX + 1], size[DECIMAL_TEXT_MAX + 1];
+    if (levels.count > 0)
+        printf("  %s %s x %s", name, write_decimal(price, levels.level[0].price),
+               write_decimal(size, levels.level[0].size));
+}
+
+static void print_row(const struct read_message *message)
+{
+    char price[DECIMAL_TEXT_MAX + 1], size[DECIMAL_TEXT_MAX + 1];
+    const struct event *event = &message->event;
+    printf("%-12lld %-8.*s %-14s %-7.*s", (long long)message->seq, (int)message->exchange.size,
+           message->exchange.data, event->symbol == NULL ? "" : event->symbol->text,
+           (int)message->type.size, message->type.data);
+    switch (event->type) {
+    case EVENT_TRADE:
+        printf(" %-4s %s x %s", event->trade.side == SIDE_BUY ? "buy" : "sell",
+               write_decimal(price, event->trade.price), write_decimal(size, event->trade.size));
+        break;
+    case EVENT_TICKER:
+    case EVENT_QUOTE:
+        for (int i = 0; i < TICKER_FIELD_COUNT; i++)
+            if (event->ticker.present & (1u << i))
+                printf(" %s %s", ticker_field_names[i],
+                       write_decimal(price, event->ticker.value[i]));
+        break;
+    case EVENT_BOOK:
+        printf(" %-8s %u bids, %u asks",
+               event->book.action == BOOK_SNAPSHOT ? "snapshot" : "update", event->book.bids.count,
+               event->book.asks.count);
+        print_level("bid", event->book.bids);
+        print_level("ask", event->book.asks);
+        break;
+    case EVENT_STATUS: {
+        static const char *const names[] = {"connecting", "live", "stale", "down"};
+        printf(" %s %.*s", names[event->status.state], (int)event->status.reason.size,
+               event->status.reason.data);
+        break;
+    }
+    case EVENT_GAP:
+        printf(" %.*s %.*s", (int)event->gap.channel.size, event->gap.channel.data,
+               (int)event->gap.reason.size, event->gap.reason.data);
+        break;
+    case EVENT_EPOCH:
+        printf(" %lld by %.*s", (long long)event->epoch.epoch, (int)event->epoch.node.size,
+               event->epoch.node.data);
+        break;
+    case EVENT_CANDLE:
+    case EVENT_TYPE_COUNT:
+        break;
+    }
+    printf("%s\n", message->snapshot ? "  (snapshot)" : "");
+}
+
+/* ---- where it stands ---- */
+
+static void tail_hello(struct tail *tail, struct slice text)
+{
+    struct scan scan = scan_begin(text);
+    struct slice key;
+    bool first = true;
+    struct token token = {0};
+    scan_expect(&scan, '{');
+    while (scan_next_key(&scan, &first, &key)) {
+        if (slice_is(key, "stream")) {
+            if (!slice_copy(scan_text(&scan), token.stream, sizeof token.stream))
+                return;
+        } else if (slice_is(key, "epoch")) {
+            token.epoch = scan_integer(&scan);
+        } else if (slice_is(key, "next")) {
+            token.seq = scan_integer(&scan) - 1;
+        } else {
+            scan_skip(&scan);
+        }
+    }
+    if (scan_finish(&scan))
+        tail->token = token;
+}
+
+static void tail_on_message(void *context, enum ws_opcode opcode, char *data, size_t size)
+{
+    (void)opcode;
+    struct tail *tail = context;
+    struct slice text = {.data = data, .size = size};
+    struct read_message message;
+    timer_start(tail->silence, LOST_AFTER_MS, 0);
+    enum read_verdict verdict = message_read(text, tail->scratch, &message);
+    if (verdict == READ_MALFORMED) {
+        fprintf(stderr, "tickwire tail: not a message: %.*s\n", size > 200 ? 200 : (int)size, data);
+        return;
+    }
+    if (slice_is(message.type, "hello"))
+        tail_hello(tail, text);
+    if (verdict == READ_EVENT && !message.snapshot && message.seq > 0)
+        tail->token.seq = message.seq;
+    if (verdict == READ_EVENT && message.event.type == EVENT_EPOCH)
+        tail->token.epoch = message.event.epoch.epoch;
+    if (!tail_wants(tail, &message, verdict == READ_EVENT))
+        return;
+    if (!tail->table)
+        printf("%.*s\n", (int)size, data);
+    else if (verdict == READ_EVENT)
+        print_row(&message);
+    if (fflush(stdout) != 0)
+        loop_stop(tail->loop); /* nobody reads any more */
+}
+
+/* ---- its connection ---- */
+
+static void tail_on_open(void *context)
+{
+    struct tail *tail = context;
+    tail->connected_once = true;
+    backoff_reset(&tail->backoff);
+    timer_start(tail->silence, LOST_AFTER_MS, 0);
+}
+
+static void tail_on_closed(void *context, uint16_t close_code, const char *reason)
+{
+    struct tail *tail = context;
+    ws_client_destroy(tail->client);
+    tail->client = NULL;
+    timer_stop(tail->silence);
+    fprintf(stderr, "tickwire tail: %s: connection closed: %u %s\n", tail->url, close_code, reason);
+    if (!tail->connected_once) {
+        tail->status = EXIT_FAILED;
+        loop_stop(tail->loop);
+        return;
+    }
+    timer_start(tail->retry, backoff_next_ms(&tail->backoff, random_below(UINT32_MAX)), 0);
+}
+
+/* Not even a heartbeat came. */
+static void tail_silent(void *context)
+{
+    struct tail *tail = context;
+    ws_client_close(tail->client, 1000, "silent");
+}
+
+static const struct ws_client_callbacks tail_callbacks = {
+    .on_open = tail_on_open,
+    .on_message = tail_on_message,
+    .on_closed = tail_on_closed,
+};
+
+static void tail_connect(void *context)
+{
+    struct tail *tail = context;
+    char url[LIMIT_URL];
+    struct err err = {0};
+    int size = 0;
+    if (tail->token.stream[0] == '\0')
+        size = snprintf(url, sizeof url, "%s", tail->url);
+    else
+        size = snprintf(url, sizeof url, "%s%csince=%s.%lld.%lld", tail->url,
+                        strchr(tail->url, '?') ? '&' : '?', tail->token.stream,
+                        (long long)tail->token.epoch, (long long)tail->token.seq);
+    struct ws_client_options options = {
+        .url = url,
+        .message_max = 2 * LIMIT_RECORD,
+        .queue_max = LIMIT_CLIENT_MESSAGE,
+        .connect_ms = LIMIT_CONNECT_MS,
+    };
+    int result = size < (int)sizeof url ? 0 : err_set(&err, -1, "url too long");
+    if (result == 0)
+        result = ws_client_open(tail->loop, &options, &tail_callbacks, tail, &tail->client, &err);
+    if (result == 0)
+        return;
+    fprintf(stderr, "tickwire tail: %s: %s\n", tail->url, err.text);
+    tail->status = EXIT_FAILED;
+    loop_stop(tail->loop);
+}
+
+static void tail_stop(void *context)
+{
+    struct tail *tail = context;
+    loop_stop(tail->loop);
+}
+
+static int tail_run(struct tail *tail)
+{
+    tail->loop = loop_create();
+    tail->retry = timer_create_on(tail->loop, tail_connect, tail);
+    tail->silence = timer_create_on(tail->loop, tail_silent, tail);
+    tail->scratch = memory_alloc(sizeof *tail->scratch);
+    loop_on_signal(tail->loop, SIGINT, tail_stop, tail);
+    loop_on_signal(tail->loop, SIGTERM, tail_stop, tail);
+    timer_start(tail->retry, 0, 0); /* the first attempt, inside the loop */
+    loop_run(tail->loop);
+    ws_client_destroy(tail->client);
+    timer_destroy(tail->retry);
+    timer_destroy(tail->silence);
+    loop_destroy(tail->loop);
+    memory_free(tail->scratch);
+    return tail->status;
+}
+
+/* 1: taken; 0: not an option with a value; else the exit status. */
+static int tail_option(struct tail *tail, struct arguments *list, const char *argument)
+{
+    const char *value = NULL;
+    const struct {
+        const char *name;
+        const char **target;
+    } options[] = {
+        {"--exchange", &tail->exchanges}, {"--symbol", &tail->symbols}, {"--type", &tail->types}};
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
+        if (!arguments_option(list, argument, options[i].name, &value))
+            continue;
+        if (value == NULL || value[0] == '\0')
+            return usage_error("tail", "%s needs a list", options[i].name);
+        *options[i].target = value;
+        return 1;
+    }
+    if (!arguments_option(list, argument, "--since", &value))
+        return 0;
+    if (value == NULL || !token_read(slice_of(value), &tail->token))
+        return usage_error("tail", "--since needs a token: STREAM.EPOCH.SEQ");
+    return 1;
+}
+
+int command_tail(int count, char **arguments)
+{
+    struct tail tail = {.url = NULL, .table = isatty(STDOUT_FILENO) == 1};
+    struct arguments list = {.count = count, .values = arguments};
+    for (const char *argument = arguments_next(&list); argument != NULL;
+         argument = arguments_next(&list)) {
+        int result = tail_option(&tail, &list, argument);
+        if (result > 1)
+            return result;
+        if (result == 1)
+            continue;
+        if (strcmp(argument, "--json") == 0 || strcmp(argument, "--table") == 0)
+            tail.table = argument[2] == 't';
+        else if (argument[0] == '-')
+            return usage_error("tail", "unknown option `%s`", argument);
+        else if (tail.url != NULL)
+            return usage_error("tail", "only one URL, not also `%s`", argument);
+        else
+            tail.url = argument;
+    }
+    if (tail.url == NULL)
+        tail.url = DEFAULT_URL;
+    return tail_run(&tail);
+}
