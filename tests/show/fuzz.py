@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs each libFuzzer target under ASan and UBSan, and tells how many lines of what it is meant to
+test it has reached. FUZZ_SECONDS: for each target; default 60, and 5 in CI.
+
+A target is an executable of fuzz/meson.build. Its name, without `fuzz`, is an exchange (its own
+files: those of that exchange's decoder) or a module. Seeds: fuzz/corpus/NAME/, and an exchange's
+fixtures. What libFuzzer finds worth keeping stays in build/fuzz/corpus/NAME/."""
+
+import concurrent.futures
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+
+from show import IN_CI, ROOT, end, run, say
+
+BUILD = os.path.join(ROOT, "build", "fuzz")
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "5" if IN_CI else "60"))
+LINES_PERCENT_MIN = 80
+SEED_BYTES_MAX = 1 << 20
+
+
+def tool(name):
+    return shutil.which(name + "-14") or shutil.which(name) or name
+
+
+def build():
+    if not os.path.exists(os.path.join(BUILD, "build.ninja")):
+        shutil.rmtree(BUILD, ignore_errors=True)
+        run(["meson", "setup", BUILD, ROOT, "-Dfuzz=true", "-Db_sanitize=address,undefined",
+             "-Db_lundef=false"], env={**os.environ, "CC": tool("clang")})
+    output = subprocess.run(["meson", "introspect", BUILD, "--targets"], cwd=ROOT,
+                            stdout=subprocess.PIPE, check=True, text=True).stdout
+    targets = {target["name"]: target["filename"][0] for target in json.loads(output)
+               if target["type"] == "executable"
+               and os.path.relpath(target["defined_in"], ROOT) == "fuzz/meson.build"}
+    if targets:
+        run(["ninja", "-C", BUILD] + [os.path.relpath(path, os.path.realpath(BUILD))
+                                      for path in targets.values()])
+    return targets
+
+
+def bare(name):
+    return re.sub(r"^fuzz_|_fuzz$", "", name)
+
+
+def own_files(subject):
+    """The sources whose lines count."""
+    if os.path.isdir(os.path.join(ROOT, "src", "exchange", subject)):
+        found = glob.glob(os.path.join(ROOT, "src", "exchange", subject, "*.c"))
+    else:
+        found = [path for pattern in (f"{subject}.c", f"{subject}_*.c")
+                 for path in glob.glob(os.path.join(ROOT, "src", "*", pattern))]
+    return sorted(path for path in found if not path.endswith("_test.c"))
+
+
+def gather_seeds(subject, folder):
+    """Copies the seeds into one folder; a .jsonl file is one seed a line."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    paths = glob.glob(os.path.join(ROOT, "fuzz", "corpus", subject, "**"), recursive=True)
+    paths += glob.glob(os.path.join(ROOT, "src", "exchange", subject, "fixtures", "**"),
+                       recursive=True)
+    seeds = set()
+    for path in filter(os.path.isfile, paths):
+        with open(path, "rb") as file:
+            content = file.read(SEED_BYTES_MAX)
+        seeds.update(content.splitlines() if path.endswith(".jsonl") else [content])
+    for seed in seeds:
+        with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as file:
+            file.write(seed)
+    return len(seeds)
+
+
+def coverage(program, profiles, files):
+    """Lines of these files, and how many of them were reached."""
+    merged = profiles + ".profdata"
+    raw = glob.glob(profiles + "-*.profraw")
+    subprocess.run([tool("llvm-profdata"), "merge", "-sparse", "-o", merged] + raw, check=True)
+    output = subprocess.run([tool("llvm-cov"), "export", "-summary-only",
+                             "-instr-profile=" + merged, program] + files,
+                            stdout=subprocess.PIPE, check=True).stdout
+    lines = [file["summary"]["lines"] for file in json.loads(output)["data"][0]["files"]]
+    return sum(line["count"] for line in lines), sum(line["covered"] for line in lines)
+
+
+def fuzz(name, program):
+    """Figures of one target; "problem" among them when it does not pass."""
+    subject = bare(name)
+    work = os.path.join(BUILD, "run", subject)
+    kept = os.path.join(BUILD, "corpus", subject)
+    os.makedirs(work, exist_ok=True)
+    os.makedirs(kept, exist_ok=True)
+    profiles = os.path.join(work, "profile")
+    for old in glob.glob(profiles + "*"):
+        os.remove(old)
+    figures = {"seconds": SECONDS, "seeds": gather_seeds(subject, os.path.join(work, "seeds"))}
+    environment = {**os.environ, "LLVM_PROFILE_FILE": profiles + "-%p.profraw",
+                   "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    environment.pop("ASAN_OPTIONS", None)  # libFuzzer brings its own
+    done = subprocess.run(
+        [program, f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
+         "-print_final_stats=1", f"-artifact_prefix={work}/", kept, os.path.join(work, "seeds")],
+        cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace")
+    runs = re.search(r"number_of_executed_units:\s*(\d+)", done.stdout)
+    figures["runs"] = int(runs.group(1)) if runs else 0
+    if done.returncode != 0:
+        say(done.stdout[-6000:])
+        return {**figures, "problem": f"exit status {done.returncode}; input in {work}/"}
+    files = own_files(subject)
+    if not files:
+        return {**figures, "problem": f"no source file is called {subject}"}
+    lines, covered = coverage(program, profiles, files)
+    figures.update(files=[os.path.relpath(path, ROOT) for path in files], lines=lines,
+                   lines_percent=round(100 * covered / lines, 1) if lines else 0)
+    if figures["lines_percent"] < LINES_PERCENT_MIN:
+        figures["problem"] = f"under {LINES_PERCENT_MIN} % of the lines reached"
+    return figures
+
+
+def main():
+    targets = build()
+    if not targets:
+        end("fuzz", False, {"problem": "fuzz/meson.build builds nothing"})
+    figures = {}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {name: pool.submit(fuzz, name, path) for name, path in sorted(targets.items())}
+        for name, future in futures.items():
+            figures[bare(name)] = future.result()
+            say(f"fuzz: {bare(name)}: {json.dumps(figures[bare(name)])}")
+    end("fuzz", not any("problem" in figure for figure in figures.values()), figures)
+
+
+if __name__ == "__main__":
+    main()

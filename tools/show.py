@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs what shows that the product keeps its word; `make show-NAME` is this.
+
+    tools/show.py                 lists the shows
+    tools/show.py NAME            runs one, the long way
+    tools/show.py --ci NAME       runs one, short enough for every change
+    tools/show.py --ci            runs each one that is
+    tools/show.py --names         names of those that --ci runs, one a line
+
+A show is a script, tests/show/NAME.py (dashes are underscores there). It tells its progress on
+stderr; the last line on stdout is {"show":NAME,"pass":true,"figures":{...},"skipped":[...]}. It
+finds in its environment:
+
+    TICKWIRE          the program (default: build/src/node/tickwire)
+    TICKWIRE_BUILD    the build folder that it came from (default: build)
+    TICKWIRE_CI       "1" with --ci, else absent
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# name, whether --ci runs it, what it shows
+SHOWS = [
+    ("recordings", True, "every recorded message is decoded or classified, and as expected"),
+    ("path", True, "the same over real sockets: nothing missing, nothing twice, schema-valid"),
+    ("cuts", True, "codec, HTTP heads, decoders: same result whole, by bytes, at random cuts"),
+    ("fuzz", True, "libFuzzer under ASan and UBSan finds nothing; lines of each target covered"),
+    ("schema", True, "every kind of message is valid against its JSON Schema"),
+    ("resume", True, "1,000 clients cut at random bytes resume byte-equal"),
+    ("decode-speed", True, "instructions and nanoseconds a message, against other parsers"),
+    ("bad-input", True, "wrong configurations, options, requests, frames get the expected words"),
+    ("fresh", False, "run.sh and test.sh in a bare Debian 12 folder"),
+]
+NAMES = [name for name, _, _ in SHOWS]
+
+
+def script_of(name):
+    return os.path.join(ROOT, "tests", "show", name.replace("-", "_") + ".py")
+
+
+def check_result(name, line, status):
+    """The result that stands on a show's last line, or one that says what is wrong with it."""
+    try:
+        result = json.loads(line)
+        good = (result["show"] == name and isinstance(result["pass"], bool)
+                and isinstance(result["figures"], dict) and isinstance(result["skipped"], list))
+        problem = None if good else "the last line is not of the agreed form"
+        if good and result["pass"] != (status == 0):
+            problem = f"it says pass={result['pass']} and exits {status}"
+    except (ValueError, KeyError, TypeError):
+        problem = f"no result on the last line; exit status {status}"
+    if problem:
+        print(line, file=sys.stderr)
+        result = {"show": name, "pass": False, "figures": {"problem": problem}, "skipped": []}
+    return result
+
+
+def run(name, ci):
+    python = os.path.join(ROOT, "build", "venv", "bin", "python")
+    environment = dict(os.environ)
+    environment.setdefault("TICKWIRE_BUILD", os.path.join(ROOT, "build"))
+    environment.setdefault(
+        "TICKWIRE", os.path.join(environment["TICKWIRE_BUILD"], "src", "node", "tickwire"))
+    environment.pop("TICKWIRE_CI", None)
+    if ci:
+        environment["TICKWIRE_CI"] = "1"
+    command = [python if os.path.exists(python) else sys.executable, script_of(name)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    *before, last = done.stdout.strip().splitlines() or [""]
+    print(*before, sep="\n", end="\n" if before else "", file=sys.stderr)
+    result = check_result(name, last, done.returncode)
+    print(json.dumps(result, separators=(",", ":")), flush=True)
+    return result["pass"]
+
+
+def main():
+    arguments = sys.argv[1:]
+    ci = "--ci" in arguments
+    names = [argument for argument in arguments if not argument.startswith("-")]
+    if arguments == ["--names"]:
+        print(*(name for name, in_ci, _ in SHOWS if in_ci), sep="\n")
+        return 0
+    if set(arguments) - set(names) - {"--ci"} or set(names) - set(NAMES):
+        print(f"usage: tools/show.py [--ci] [{'|'.join(NAMES)}]", file=sys.stderr)
+        return 2
+    if not arguments:
+        for name, in_ci, text in SHOWS:
+            print(f"{name:<14}{'' if in_ci else '(by hand) '}{text}")
+        return 0
+    passed = [run(name, ci) for name in names or [name for name, in_ci, _ in SHOWS if in_ci]]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
