@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading is not what the product exists for: zlib unpacks and jansson parses. */
 #include "sim/recording.h"
 
 #include "base/memory.h"

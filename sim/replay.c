@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Each connection is a player with its own place in the recording; a slow reader slows only itself.
+ */
 #include "sim/replay.h"
 
 #include "base/clock.h"
@@ -21,6 +23,7 @@
 struct stage {
     struct replay *replay;
     size_t exchange;
+    char path[LIMIT_URL];
 };
 
 /* One connection to it. */
@@ -259,10 +262,15 @@ uint16_t replay_port(const struct replay *replay)
 void replay_route(struct replay *replay, size_t exchange, const char *path)
 {
     assert(exchange < RECORDING_EXCHANGES_MAX);
-    replay->stages[exchange] = (struct stage){.replay = replay, .exchange = exchange};
-    http_server_route(replay->server, &(struct http_route){.path = path,
+    struct stage *stage = &replay->stages[exchange];
+    stage->replay = replay;
+    stage->exchange = exchange;
+    bool fits = slice_copy(slice_of(path), stage->path, sizeof stage->path);
+    assert(fits);
+    (void)fits;
+    http_server_route(replay->server, &(struct http_route){.path = stage->path,
                                                            .handler = replay_handshake,
-                                                           .context = &replay->stages[exchange],
+                                                           .context = stage,
                                                            .websocket = true});
 }
 

@@ -23,6 +23,7 @@ int replay_open(struct loop *loop, const struct replay_options *options, struct 
                 struct err *err) MUST_CHECK;
 uint16_t replay_port(const struct replay *replay);
 
-/* Before the loop runs: serves the exchange (by its index in the recording) at this path. */
+/* Before the loop runs: serves the exchange (by its index in the recording) at this path (copied).
+ */
 void replay_route(struct replay *replay, size_t exchange, const char *path);
 void replay_close(struct replay *replay); /* NULL is a no-op */

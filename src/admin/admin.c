@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Answers from what the node fills in at the moment of asking; nothing is cached. */
 #include "admin/admin.h"
 
 #include "admin/page.h"

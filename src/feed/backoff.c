@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Half of each wait is fixed and half is jittered: spread out, but never at once. */
 #include "feed/backoff.h"
 
 uint32_t backoff_next_ms(struct backoff *backoff, uint32_t random)

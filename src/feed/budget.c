@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The last `count` times in a ring: the oldest of them decides when one more is allowed. */
 #include "feed/budget.h"
 
 #define NEVER_NS INT64_MIN

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One exchange's events become records here; a book becomes the difference from what clients have.
+ */
 #include "feed/publisher.h"
 
 #include "base/log.h"

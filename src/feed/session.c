@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One connection at a time: asked for what is missing, kept alive, and opened again for ever. */
 #include "feed/session.h"
 
 #include "base/clock.h"

@@ -93,7 +93,7 @@ static void client_place(struct client *client, int64_t now_ns)
 static void client_fell_behind(struct client *client)
 {
     struct gateway *gateway = client->gateway;
-    if (gateway->options.slow_client == SLOW_CLIENT_DISCONNECT) {
+    if (gateway->options.disconnect_slow) {
         metric_add(gateway->slow_disconnect, 1);
         client_close(client, CLOSE_POLICY, "too slow");
         return;

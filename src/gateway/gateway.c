@@ -125,8 +125,8 @@ static bool gateway_read_query(struct gateway *gateway, struct http_connection *
     bool present = false;
     struct token token;
     start->snapshot_wanted = true;
-    if (!http_query_find(query, "since", text, sizeof text, &present) ||
-        (present && !token_read(slice_of(text), &token))) {
+    bool read = http_query_find(query, "since", text, sizeof text, &present);
+    if (present && (!read || !token_read(slice_of(text), &token))) {
         http_answer_problem(connection, 400, "since must be a token: STREAM.EPOCH.SEQ");
         return false;
     }
@@ -137,8 +137,8 @@ static bool gateway_read_query(struct gateway *gateway, struct http_connection *
     } else if (present) {
         metric_add(gateway->not_resumed, 1); /* of another stream: a fresh start */
     }
-    if (!http_query_find(query, "snapshot", text, sizeof text, &present) ||
-        (present && strcmp(text, "0") != 0 && strcmp(text, "1") != 0)) {
+    read = http_query_find(query, "snapshot", text, sizeof text, &present);
+    if (present && (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0))) {
         http_answer_problem(connection, 400, "snapshot must be 0 or 1");
         return false;
     }

@@ -20,8 +20,6 @@
 
 struct gateway;
 
-enum slow_client { SLOW_CLIENT_SNAPSHOT, SLOW_CLIENT_DISCONNECT };
-
 struct gateway_options {
     struct loop *loop;          /* borrowed, like all below */
     struct http_server *server; /* gets the routes /ws/exchange and /ws/info */
@@ -33,7 +31,7 @@ struct gateway_options {
     const char *const *exchanges; /* names collected, NULL-terminated */
     uint32_t heartbeat_ms;
     uint32_t max_lag_ms;
-    enum slow_client slow_client;
+    bool disconnect_slow; /* else a slow client is moved ahead */
     uint32_t clients_max;
     uint32_t clients_per_address_max;
     size_t send_buffer; /* bytes given to the kernel in one send */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Options as `--name value` or `--name=value`, nothing cleverer. */
 #include "node/commands.h"
 
 #include <stdarg.h>

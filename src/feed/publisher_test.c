@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of an exchange's events becomes a record, through a real sequencer, carrier and journal. */
+#include "feed/publisher.h"
+
+#include "stream/journal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define STREAM "tw-publisher"
+
+struct fixture {
+    struct journal *journal;
+    struct carrier *carrier;
+    struct sequencer *sequencer;
+    struct publisher *publisher;
+    struct instrument instrument;
+    struct buffer records; /* one a line, as accepted */
+    int64_t count;
+};
+
+static void on_record(void *context, const struct record *record)
+{
+    struct fixture *fixture = context;
+    buffer_append_slice(&fixture->records, record->text);
+    buffer_append_text(&fixture->records, "\n");
+    fixture->count++;
+}
+
+static void accept_record(void *context, const struct record *record)
+{
+    struct fixture *fixture = context;
+    assert_int_equal(journal_append(fixture->journal, record), JOURNAL_ACCEPTED);
+}
+
+static void accept_barrier(void *context, const char *stream, int64_t epoch)
+{
+    struct fixture *fixture = context;
+    journal_barrier(fixture->journal, stream, epoch);
+}
+
+static int setup(void **state)
+{
+    static const struct exchange exchange = {.name = "venue"};
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    struct carrier_reader reader = {
+        .record = accept_record, .barrier = accept_barrier, .context = fixture};
+    struct err err = {0};
+    fixture->journal = journal_create(STREAM, 1, 0);
+    fixture->carrier = carrier_kind_find("memory")->open(&reader, &err);
+    fixture->sequencer = sequencer_create(STREAM, 1, 0, 0, fixture->carrier);
+    sequencer_open_epoch(fixture->sequencer, "n", 1);
+    journal_listen(fixture->journal, on_record, fixture);
+    fixture->publisher = publisher_create(&exchange, fixture->sequencer, 2);
+    buffer_init(&fixture->records, MEBIBYTE);
+    assert_true(symbol_read(SLICE("BTC-KRW"), &fixture->instrument.symbol));
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    publisher_forget(fixture->publisher, &fixture->instrument);
+    publisher_destroy(fixture->publisher);
+    sequencer_destroy(fixture->sequencer);
+    fixture->carrier->kind->close(fixture->carrier);
+    journal_destroy(fixture->journal);
+    buffer_release(&fixture->records);
+    free(fixture);
+    return 0;
+}
+
+static struct decimal whole(int64_t number)
+{
+    return (struct decimal){.mantissa = number, .exponent = 0};
+}
+
+/* Publishes and gives what was accepted because of it. */
+static const char *published(struct fixture *fixture, struct event event)
+{
+    event.symbol = &fixture->instrument.symbol;
+    event.received_us = 5;
+    buffer_clear(&fixture->records);
+    publisher_event(fixture->publisher, &fixture->instrument, &event);
+    return fixture->records.size == 0 ? "" : fixture->records.data;
+}
+
+static struct event trade(const char *id, enum trade_origin origin)
+{
+    return (struct event){.type = EVENT_TRADE,
+                          .trade = {.id = slice_of(id),
+                                    .price = whole(7),
+                                    .size = whole(2),
+                                    .side = SIDE_SELL,
+                                    .origin = origin}};
+}
+
+static struct event book(const struct level *bids, uint32_t bid_count, const struct level *asks,
+                         uint32_t ask_count)
+{
+    return (struct event){.type = EVENT_BOOK,
+                          .book = {.action = BOOK_SNAPSHOT,
+                                   .proof = BOOK_PROOF_WHOLE,
+                                   .depth = 30,
+                                   .bids = {.level = bids, .count = bid_count},
+                                   .asks = {.level = asks, .count = ask_count}}};
+}
+
+static void a_trade_becomes_one_record(void **state)
+{
+    assert_string_equal(
+        published(*state, trade("17", TRADE_LIVE)),
+        "{\"type\":\"trade\",\"seq\":2,\"exchange\":\"venue\",\"symbol\":\"BTC-KRW\",\"recv\":5,"
+        "\"id\":\"17\",\"price\":\"7\",\"size\":\"2\",\"side\":\"sell\"}\n");
+}
+
+static void trades_repeated_at_subscription_are_dropped(void **state)
+{
+    assert_string_not_equal(published(*state, trade("17", TRADE_LIVE)), "");
+    assert_string_not_equal(published(*state, trade("18446744073709551615", TRADE_LIVE)), "");
+    assert_string_equal(published(*state, trade("17", TRADE_SNAPSHOT)), "");
+    assert_string_equal(published(*state, trade("18446744073709551615", TRADE_SNAPSHOT)), "");
+    assert_string_not_equal(published(*state, trade("18", TRADE_SNAPSHOT)), "");
+    assert_string_equal(published(*state, trade("18", TRADE_SNAPSHOT)), "");
+    assert_string_not_equal(published(*state, trade("17", TRADE_LIVE)),
+                            ""); /* live ones are the exchange's word */
+    assert_string_not_equal(published(*state, trade("", TRADE_SNAPSHOT)), "");
+    assert_string_not_equal(published(*state, trade("", TRADE_SNAPSHOT)),
+                            ""); /* no id: cannot be told apart */
+}
+
+static void a_whole_book_becomes_a_snapshot_then_differences(void **state)
+{
+    const struct level bids[] = {{whole(10), whole(1)}, {whole(9), whole(1)}, {whole(8), whole(1)}};
+    const struct level asks[] = {{whole(11), whole(1)}};
+    const struct level fewer[] = {{whole(9), whole(1)}, {whole(8), whole(3)}};
+    assert_non_null(strstr(published(*state, book(bids, 3, asks, 1)),
+                           "\"action\":\"snapshot\",\"proof\":\"whole\",\"depth\":2,"
+                           "\"bids\":[[\"10\",\"1\"],[\"9\",\"1\"]],\"asks\":[[\"11\",\"1\"]]}"));
+    assert_string_equal(published(*state, book(bids, 3, asks, 1)), ""); /* the same again */
+    assert_string_equal(published(*state, book(bids, 2, asks, 1)), ""); /* below the view */
+    assert_non_null(
+        strstr(published(*state, book(fewer, 2, asks, 1)),
+               "\"action\":\"update\",\"bids\":[[\"10\",\"0\"],[\"8\",\"3\"]],\"asks\":[]}"));
+    assert_non_null(strstr(published(*state, book(fewer, 2, asks, 0)),
+                           "\"action\":\"update\",\"bids\":[],\"asks\":[[\"11\",\"0\"]]}"));
+}
+
+static void a_difference_without_a_snapshot_is_said_once_a_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct level bids[] = {{whole(10), whole(1)}};
+    struct event event = book(bids, 1, NULL, 0);
+    event.book.action = BOOK_UPDATE;
+    event.book.proof = BOOK_PROOF_NONE;
+    const char *said = published(fixture, event);
+    assert_non_null(strstr(said, "{\"type\":\"gap\""));
+    assert_non_null(strstr(said, "\"channel\":\"book\""));
+    assert_non_null(strstr(said, "\"filled\":false"));
+    assert_string_equal(published(fixture, event), "");
+    struct instruments *instruments = instruments_create(4, false);
+    struct instrument *again =
+        instruments_add(instruments, &fixture->instrument.symbol, SLICE("KRW-BTC"));
+    again->context = fixture->instrument.context;
+    publisher_restart(fixture->publisher, instruments);
+    assert_string_not_equal(published(fixture, event), "");
+    instruments_destroy(instruments);
+}
+
+static void candles_are_not_part_of_the_stream(void **state)
+{
+    assert_string_equal(published(*state, (struct event){.type = EVENT_CANDLE}), "");
+}
+
+static void a_status_is_of_the_exchange(void **state)
+{
+    struct fixture *fixture = *state;
+    publisher_status(fixture->publisher, STATUS_DOWN, SLICE("it \"said\" no\n"), 77);
+    assert_string_equal(
+        fixture->records.data,
+        "{\"type\":\"status\",\"seq\":2,\"exchange\":\"venue\",\"recv\":77,\"state\":\"down\","
+        "\"reason\":\"it \\\"said\\\" no\\n\"}\n");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_trade_becomes_one_record),
+        TEST(trades_repeated_at_subscription_are_dropped),
+        TEST(a_whole_book_becomes_a_snapshot_then_differences),
+        TEST(a_difference_without_a_snapshot_is_said_once_a_connection),
+        TEST(candles_are_not_part_of_the_stream),
+        TEST(a_status_is_of_the_exchange),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a joiner is told, from records written by hand: nothing here was made by our own encoder. */
+#include "keeper/keeper.h"
+
+#include "base/metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define STREAM "tw-keeper"
+
+struct fixture {
+    struct journal *journal;
+    struct keeper *keeper;
+    int64_t next;
+    struct buffer told; /* the snapshot's messages, one a line */
+};
+
+static void append_line(void *context, struct slice message)
+{
+    struct fixture *fixture = context;
+    buffer_append_slice(&fixture->told, message);
+    buffer_append_text(&fixture->told, "\n");
+}
+
+static const char *snapshot(struct fixture *fixture)
+{
+    buffer_clear(&fixture->told);
+    keeper_snapshot(fixture->keeper, append_line, fixture);
+    assert_false(fixture->told.overflowed);
+    return fixture->told.size == 0 ? "" : fixture->told.data;
+}
+
+/* rest: the message behind its seq. */
+static void accept(struct fixture *fixture, const char *type, const char *rest)
+{
+    static char text[8192];
+    int size = snprintf(text, sizeof text - LIMIT_PADDING - 1, "{\"type\":\"%s\",\"seq\":%lld,%s}",
+                        type, (long long)fixture->next, rest);
+    memset(text + size, 0, LIMIT_PADDING);
+    struct record record = {.stream = STREAM,
+                            .epoch = 1,
+                            .seq = fixture->next++,
+                            .type = slice_of(type),
+                            .key = SLICE("k"),
+                            .text = {.data = text, .size = (size_t)size}};
+    assert_int_equal(journal_append(fixture->journal, &record), JOURNAL_ACCEPTED);
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->journal = journal_create(STREAM, 1, 0);
+    fixture->keeper = keeper_create(fixture->journal, 3);
+    fixture->next = 1;
+    buffer_init(&fixture->told, MEBIBYTE);
+    journal_barrier(fixture->journal, STREAM, 1);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    buffer_release(&fixture->told);
+    keeper_destroy(fixture->keeper);
+    journal_destroy(fixture->journal);
+    free(fixture);
+    return 0;
+}
+
+#define BTC                                                                                        \
+    "\"exchange\":\"binance\",\"symbol\":\"BTC-USDT\",\"ts\":1790133513739000,\"recv\":"           \
+    "1790133513740000"
+#define KRW "\"exchange\":\"upbit\",\"symbol\":\"BTC-KRW\",\"recv\":1790133513740000"
+
+static void an_empty_stream_has_nothing_to_tell(void **state)
+{
+    assert_string_equal(snapshot(*state), "");
+}
+
+static void keeps_the_last_of_each_in_order_of_type(void **state)
+{
+    accept(*state, "trade",
+           BTC ",\"id\":\"1\",\"price\":\"84000.1\",\"size\":\"0.5\",\"side\":\"buy\"");
+    accept(*state, "status", "\"exchange\":\"upbit\",\"recv\":5,\"state\":\"live\"");
+    accept(*state, "trade",
+           BTC ",\"id\":\"2\",\"price\":\"84000.2\",\"size\":\"0.25\",\"side\":\"sell\"");
+    accept(*state, "trade",
+           KRW ",\"id\":\"9\",\"price\":\"116208000\",\"size\":\"1\",\"side\":\"buy\"");
+    accept(*state, "ticker", KRW ",\"last\":\"116208000\"");
+    accept(*state, "quote",
+           BTC ",\"bid\":\"1\",\"bid_size\":\"2\",\"ask\":\"3\",\"ask_size\":\"4\"");
+    accept(*state, "status",
+           "\"exchange\":\"upbit\",\"recv\":6,\"state\":\"down\",\"reason\":\"gone\"");
+    assert_string_equal(
+        snapshot(*state),
+        "{\"type\":\"status\",\"seq\":7,\"exchange\":\"upbit\",\"recv\":6,\"state\":\"down\","
+        "\"reason\":\"gone\",\"snapshot\":true}\n"
+        "{\"type\":\"ticker\",\"seq\":5," KRW ",\"last\":\"116208000\",\"snapshot\":true}\n"
+        "{\"type\":\"quote\",\"seq\":6," BTC
+        ",\"bid\":\"1\",\"bid_size\":\"2\",\"ask\":\"3\",\"ask_size\":\"4\",\"snapshot\":true}\n"
+        "{\"type\":\"trade\",\"seq\":3," BTC ",\"id\":\"2\",\"price\":\"84000.2\",\"size\":\"0."
+                                             "25\",\"side\":\"sell\",\"snapshot\":true}\n"
+        "{\"type\":\"trade\",\"seq\":4," KRW ",\"id\":\"9\",\"price\":\"116208000\",\"size\":\"1\","
+                                             "\"side\":\"buy\",\"snapshot\":true}\n");
+}
+
+#define BOOK_1                                                                                     \
+    BTC ",\"action\":\"snapshot\",\"proof\":\"whole\",\"depth\":3,"                                \
+        "\"bids\":[[\"10\",\"1\"],[\"9\",\"1\"],[\"8\",\"1\"]],\"asks\":[[\"11\",\"1\"]]"
+
+static void rebuilds_a_book_from_snapshot_and_updates(void **state)
+{
+    accept(*state, "book", BOOK_1);
+    accept(*state, "book",
+           "\"exchange\":\"binance\",\"symbol\":\"BTC-USDT\",\"recv\":7,\"action\":\"update\","
+           "\"bids\":[[\"9\",\"0\"],[\"9.5\",\"2\"]],\"asks\":[[\"11\",\"0\"],[\"11.5\",\"4\"]]");
+    assert_string_equal(
+        snapshot(*state),
+        "{\"type\":\"book\",\"seq\":2,\"exchange\":\"binance\",\"symbol\":\"BTC-USDT\",\"recv\":7,"
+        "\"action\":\"snapshot\",\"proof\":\"whole\",\"depth\":3,"
+        "\"bids\":[[\"10\",\"1\"],[\"9.5\",\"2\"],[\"8\",\"1\"]],\"asks\":[[\"11.5\",\"4\"]],"
+        "\"snapshot\":true}\n");
+}
+
+static void a_book_without_a_snapshot_is_not_told(void **state)
+{
+    accept(*state, "book", BTC ",\"action\":\"update\",\"bids\":[[\"9\",\"1\"]],\"asks\":[]");
+    assert_string_equal(snapshot(*state), "");
+}
+
+static void a_gap_and_an_epoch_take_books_back(void **state)
+{
+    accept(*state, "book", BOOK_1);
+    accept(*state, "gap", BTC ",\"channel\":\"trade\",\"filled\":false");
+    assert_string_not_equal(snapshot(*state), "");
+    accept(*state, "gap", BTC ",\"channel\":\"book\",\"filled\":false");
+    assert_string_equal(snapshot(*state), "");
+    accept(*state, "book", BTC ",\"action\":\"update\",\"bids\":[[\"9\",\"1\"]],\"asks\":[]");
+    assert_string_equal(snapshot(*state), "");
+    accept(*state, "book", BOOK_1);
+    assert_string_not_equal(snapshot(*state), "");
+    accept(*state, "epoch",
+           "\"recv\":8,\"epoch\":2,\"prev\":{\"epoch\":1,\"seq\":6},\"node\":\"n\"");
+    assert_string_equal(snapshot(*state), "");
+}
+
+static void what_it_cannot_read_is_counted_and_changes_nothing(void **state)
+{
+    struct metric *unreadable = metric_series(METRIC_RECORDS_UNREADABLE, "");
+    int64_t before = metric_value(unreadable);
+    accept(*state, "trade",
+           BTC ",\"id\":\"1\",\"price\":\"84000.1\",\"size\":\"0.5\",\"side\":\"buy\"");
+    char *told = strdup(snapshot(*state));
+    accept(*state, "trade",
+           BTC ",\"id\":\"2\",\"price\":84000.2,\"size\":\"0.5\",\"side\":\"buy\"");
+    accept(*state, "trade", BTC ",\"id\":\"2\",\"price\":\"1\",\"size\":\"0.5\",\"side\":\"hold\"");
+    accept(*state, "trade", "\"price\":\"1\"");
+    accept(*state, "book", BTC ",\"action\":\"snapshot\",\"bids\":[[\"x\",\"1\"]],\"asks\":[]");
+    accept(*state, "trade", "garbage");
+    assert_int_equal(metric_value(unreadable) - before, 5);
+    accept(*state, "candle9", "\"of\":\"a later version\"");
+    assert_int_equal(metric_value(unreadable) - before, 5);
+    assert_string_equal(snapshot(*state), told);
+    free(told);
+}
+
+static void keeps_many_symbols(void **state)
+{
+    char rest[256];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(rest, sizeof rest,
+                 "\"exchange\":\"upbit\",\"symbol\":\"S%d-KRW\",\"recv\":1,\"last\":\"%d\"",
+                 i % 2500, i);
+        accept(*state, "ticker", rest);
+    }
+    const char *at = snapshot(*state);
+    int lines = 0;
+    for (; *at != '\0'; at++)
+        lines += *at == '\n';
+    assert_int_equal(lines, 2500);
+    assert_non_null(
+        strstr(snapshot(*state), "\"symbol\":\"S2499-KRW\",\"recv\":1,\"last\":\"4999\""));
+    assert_null(strstr(snapshot(*state), "\"last\":\"2499\""));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(an_empty_stream_has_nothing_to_tell),
+        TEST(keeps_the_last_of_each_in_order_of_type),
+        TEST(rebuilds_a_book_from_snapshot_and_updates),
+        TEST(a_book_without_a_snapshot_is_not_told),
+        TEST(a_gap_and_an_epoch_take_books_back),
+        TEST(what_it_cannot_read_is_counted_and_changes_nothing),
+        TEST(keeps_many_symbols),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tickwire bench: the command line of the measurements in bench/. */
+#include "node/commands.h"
+
+
+int command_bench(int count, char **arguments)
+{
+    if (count == 0)
+        return usage_error("bench", "it needs what to measure: decode");
+    if (strcmp(arguments[0], "decode") != 0)
+        return usage_error("bench", "cannot measure `%s`; there is: decode", arguments[0]);
+    return EXIT_FAILED;
+}

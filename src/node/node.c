@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything is opened in the order of the data's way, and closed in reverse. */
+#include "node/node.h"
+
+#include "admin/admin.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "feed/session.h"
+#include "gateway/gateway.h"
+#include "keeper/keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#define DRAIN_TICK_MS 20
+#define FILES_RESERVED 200 /* descriptors that clients may not use: exchanges, logs, listeners */
+#define FIRST_EPOCH 1
+#define NS_PER_MS 1000000
+
+struct node {
+    struct node_options options;
+    int64_t started_us;
+    bool draining;
+    int64_t drain_until_ns;
+    uint32_t clients_max;
+    struct timer *drain_timer;
+    struct http_server *server;
+    struct journal *journal;
+    struct keeper *keeper;
+    struct carrier *carrier;
+    struct sequencer *sequencer;
+    struct gateway *gateway;
+    struct admin *admin;
+    size_t session_count;
+    struct session *sessions[LIMIT_EXCHANGES];
+    const char *exchange_names[LIMIT_EXCHANGES + 1]; /* ends with NULL */
+};
+
+/* ---- the stream ---- */
+
+static void node_accept(void *context, const struct record *record)
+{
+    struct node *node = context;
+    journal_append(node->journal, record);
+}
+
+static void node_barrier(void *context, const char *stream, int64_t epoch)
+{
+    struct node *node = context;
+    journal_barrier(node->journal, stream, epoch);
+}
+
+/* Alone and with nothing to continue: a new stream, in its first epoch. */
+static int node_open_stream(struct node *node, struct err *err)
+{
+    const struct settings *settings = node->options.settings;
+    const struct carrier_kind *kind = carrier_kind_find("memory");
+    struct carrier_reader reader = {
+        .record = node_accept, .barrier = node_barrier, .context = node};
+    char stream[LIMIT_STREAM_ID];
+    stream_id_make(stream);
+    node->journal = journal_create(stream, 1, (size_t)settings->stream.retain_bytes);
+    node->keeper = keeper_create(node->journal, (uint32_t)settings->stream.book_depth);
+    node->carrier = kind->open(&reader, err);
+    if (node->carrier == NULL)
+        return err_wrap(err, "carrier memory");
+    node->sequencer = sequencer_create(stream, FIRST_EPOCH, 0, 0, node->carrier);
+    return 0;
+}
+
+static int node_open_epoch(struct node *node, struct err *err)
+{
+    if (sequencer_open_epoch(node->sequencer, node->options.settings->node.id, clock_wall_us()) !=
+        CARRIER_TAKEN)
+        return err_set(err, -EIO, "the carrier does not take the first record");
+    metric_set(metric_series(METRIC_EPOCH, ""), FIRST_EPOCH);
+    log_info("node", log_text("msg", "epoch opened"),
+             log_text("stream", journal_stream(node->journal)), log_int("epoch", FIRST_EPOCH),
+             log_int("seq", journal_next(node->journal) - 1));
+    return 0;
+}
+
+/* ---- the half that serves ---- */
+
+static void node_count_answer(void *context, unsigned status)
+{
+    (void)context;
+    char labels[32];
+    snprintf(labels, sizeof labels, "status=\"%u\"", status);
+    metric_add(metric_series(METRIC_HTTP_REQUESTS, labels), 1);
+}
+
+/* What the process may open bounds what the configuration may ask for. */
+static uint32_t effective_clients_max(int64_t wanted)
+{
+    struct rlimit files = {0};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+            getrlimit(RLIMIT_NOFILE, &files);
+    }
+    int64_t most = files.rlim_cur > FILES_RESERVED ? (int64_t)files.rlim_cur - FILES_RESERVED : 1;
+    if (wanted > most)
+        log_warn("node",
+                 log_text("msg", "http.max_clients is more than the open files allow, lowered"),
+                 log_int("wanted", wanted), log_int("effective", most));
+    return (uint32_t)(wanted < most ? wanted : most);
+}
+
+static int node_open_server(struct node *node, struct err *err)
+{
+    const struct settings *settings = node->options.settings;
+    node->clients_max = effective_clients_max(settings->http.max_clients);
+    struct http_server_options options = {
+        .listen = settings->http.listen,
+        .connections_max = node->clients_max,
+        .on_answer = node_count_answer,
+        .context = node,
+    };
+    return http_server_open(node->options.loop, &options, &node->server, err);
+}
+
+static void node_open_gateway(struct node *node)
+{
+    const struct settings *settings = node->options.settings;
+    struct gateway_options options = {
+        .loop = node->options.loop,
+        .server = node->server,
+        .journal = node->journal,
+        .keeper = node->keeper,
+        .node = settings->node.id,
+        .public_url = settings->http.public_url,
+        .simulated = node->options.simulated,
+        .exchanges = node->exchange_names,
+        .heartbeat_ms = (uint32_t)settings->stream.heartbeat_ms,
+        .max_lag_ms = (uint32_t)settings->stream.max_lag_ms,
+        .disconnect_slow = settings->stream.slow_client == SLOW_CLIENT_DISCONNECT,
+        .clients_max = node->clients_max,
+        .clients_per_address_max = (uint32_t)settings->http.max_clients_per_ip,
+        .send_buffer = (size_t)settings->http.send_buffer_bytes,
+    };
+    node->gateway = gateway_create(&options);
+}
+
+/* ---- what operators read ---- */
+
+static const char *const state_names[] = {"connecting", "live", "stale", "down"};
+
+static void node_fill_health(void *context, struct admin_health *ret_health)
+{
+    const struct node *node = context;
+    int64_t now_us = clock_wall_us();
+    *ret_health = (struct admin_health){.mode = "websocket", .source = "direct"};
+    if (node->draining)
+        ret_health->not_ready = "this node is leaving";
+    else if (gateway_clients(node->gateway) >= node->clients_max)
+        ret_health->not_ready = "this node has as many clients as it may have";
+    for (size_t i = 0; i < node->session_count; i++) {
+        struct session_info info;
+        session_describe(node->sessions[i], &info);
+        ret_health->exchanges[ret_health->exchange_count++] = (struct admin_exchange){
+            .name = info.exchange,
+            .state = state_names[info.state],
+            .since_us = info.since_us,
+            .age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000,
+            .connections = info.connections,
+        };
+    }
+}
+
+/* ---- the half that collects ---- */
+
+static int read_symbols(const struct settings_exchange *settings, struct symbol *symbols,
+                        struct err *err)
+{
+    for (size_t i = 0; i < settings->symbols.count; i++)
+        if (!symbol_read(slice_of(settings->symbols.items[i]), &symbols[i]))
+            return err_set(err, -EINVAL, "not a symbol: %s", settings->symbols.items[i]);
+    return 0;
+}
+
+static int node_open_session(struct node *node, const struct settings_exchange *settings,
+                             struct err *err)
+{
+    struct symbol *symbols = memory_array(settings->symbols.count + 1, sizeof *symbols);
+    struct session_options options = {
+        .exchange = settings->exchange,
+        .ws_url = settings->ws_url[0] == '\0' ? settings->exchange->ws_url : settings->ws_url,
+        .symbols = symbols,
+        .symbol_count = settings->symbols.count,
+        .channels = settings_channels(settings),
+        .learn = node->options.learn,
+    };
+    struct session *session = NULL;
+    int result = read_symbols(settings, symbols, err);
+    if (result == 0) {
+        session = session_create(node->options.loop, &options, node->sequencer,
+                                 (uint32_t)node->options.settings->stream.book_depth, err);
+        result = session == NULL ? -EINVAL : 0;
+    }
+    memory_free(symbols);
+    if (result < 0)
+        return err_wrap(err, settings->exchange->name);
+    node->exchange_names[node->session_count] = settings->exchange->name;
+    node->sessions[node->session_count++] = session;
+    return 0;
+}
+
+static int node_open_sessions(struct node *node, struct err *err)
+{
+    const struct settings *settings = node->options.settings;
+    for (size_t i = 0; i < settings->exchange_count; i++) {
+        if (!settings->exchanges[i].enabled)
+            continue;
+        int result = node_open_session(node, &settings->exchanges[i], err);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void node_drain_step(void *context)
+{
+    struct node *node = context;
+    if (gateway_clients(node->gateway) == 0 || clock_monotonic_ns() >= node->drain_until_ns)
+        loop_stop(node->options.loop);
+}
+
+void node_drain(struct node *node)
+{
+    int64_t timeout_ms = node->options.settings->node.drain_timeout_ms;
+    if (node->draining) {
+        loop_stop(node->options.loop);
+        return;
+    }
+    log_info("node", log_text("msg", "leaving"),
+             log_int("clients", (int64_t)gateway_clients(node->gateway)),
+             log_int("within_ms", timeout_ms));
+    node->draining = true;
+    node->drain_until_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
+    for (size_t i = 0; i < node->session_count; i++)
+        session_destroy(node->sessions[i]);
+    node->session_count = 0;
+    gateway_drain(node->gateway, (uint32_t)timeout_ms);
+    timer_start(node->drain_timer, DRAIN_TICK_MS, DRAIN_TICK_MS);
+}
+
+static void node_on_signal(void *context)
+{
+    node_drain(context);
+}
+
+static int node_open(struct node *node, struct err *err)
+{
+    int result = node_open_server(node, err);
+    if (result == 0)
+        result = node_open_stream(node, err);
+    if (result == 0)
+        result = node_open_sessions(node, err);
+    if (result < 0)
+        return result;
+    node_open_gateway(node);
+    node->admin = admin_create(&(struct admin_options){.server = node->server,
+                                                       .fill = node_fill_health,
+                                                       .context = node,
+                                                       .started_us = node->started_us});
+    return node_open_epoch(node, err);
+}
+
+int node_create(const struct node_options *options, struct node **ret_node, struct err *err)
+{
+    struct node *node = memory_alloc(sizeof *node);
+    node->options = *options;
+    node->started_us = clock_wall_us();
+    node->drain_timer = timer_create_on(options->loop, node_drain_step, node);
+    int result = node_open(node, err);
+    if (result < 0) {
+        node_destroy(node);
+        return result;
+    }
+    log_info("node", log_text("msg", "serving"), log_text("node", options->settings->node.id),
+             log_text("listen", options->settings->http.listen),
+             log_int("port", http_server_port(node->server)),
+             log_text("prices", options->simulated ? "simulated" : "live"));
+    for (size_t i = 0; i < node->session_count; i++)
+        session_start(node->sessions[i]);
+    *ret_node = node;
+    return 0;
+}
+
+void node_run(struct node *node)
+{
+    loop_on_signal(node->options.loop, SIGTERM, node_on_signal, node);
+    loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
+    loop_run(node->options.loop);
+    log_info("node", log_text("msg", "left"),
+             log_int("clients", (int64_t)gateway_clients(node->gateway)));
+}
+
+void node_destroy(struct node *node)
+{
+    if (node == NULL)
+        return;
+    for (size_t i = 0; i < node->session_count; i++)
+        session_destroy(node->sessions[i]);
+    timer_destroy(node->drain_timer);
+    http_server_close(node->server);
+    admin_destroy(node->admin);
+    gateway_destroy(node->gateway);
+    sequencer_destroy(node->sequencer);
+    if (node->carrier != NULL)
+        node->carrier->kind->close(node->carrier);
+    keeper_destroy(node->keeper);
+    journal_destroy(node->journal);
+    memory_free(node);
+}
