@@ -43,11 +43,63 @@ static void opcode_is_kept(void **state)
     assert_int_equal(header[0], 0x89);
 }
 
+/* Three frames of 7, 130 and 70010 bytes. */
+static size_t three_frames(char *out)
+{
+    static const uint64_t payloads[] = {5, 126, 70000};
+    size_t size = 0;
+    for (size_t i = 0; i < COUNT_OF(payloads); i++) {
+        size += frame_header_write((uint8_t *)out + size, FRAME_TEXT, payloads[i]);
+        size += payloads[i];
+    }
+    return size;
+}
+
+static void frames_fit_whole(void **state)
+{
+    (void)state;
+    static char data[70200];
+    size_t size = three_frames(data);
+    assert_int_equal(size, 7 + 130 + 70010);
+    static const struct {
+        size_t max;
+        size_t fitting;
+    } rows[] = {
+        {0, 7},     {6, 7},       {7, 7},         {136, 7},
+        {137, 137}, {70146, 137}, {70147, 70147}, {SIZE_MAX, 70147},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(frames_fit(data, size, rows[i].max), rows[i].fitting);
+    assert_int_equal(frames_fit(data + 137, size - 137, 10), 70010); /* one at least */
+}
+
+static void boundary_is_the_end_of_the_frame(void **state)
+{
+    (void)state;
+    static char data[70200];
+    three_frames(data);
+    static const struct {
+        size_t sent;
+        size_t boundary;
+        int64_t count;
+    } rows[] = {
+        {0, 0, 0},     {1, 7, 1},       {7, 7, 1},         {8, 137, 2},
+        {137, 137, 2}, {138, 70147, 3}, {70147, 70147, 3},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        int64_t count = 10;
+        assert_int_equal(frames_boundary(data, rows[i].sent, &count), rows[i].boundary);
+        assert_int_equal(count, 10 + rows[i].count);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_is_the_standards),
         cmocka_unit_test(opcode_is_kept),
+        cmocka_unit_test(frames_fit_whole),
+        cmocka_unit_test(boundary_is_the_end_of_the_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

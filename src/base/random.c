@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Straight from the kernel: nothing here is asked for often enough to be worth a pool. */
 /* getrandom, whose only errors are bugs and signals. */
 #include "base/random.h"
 

@@ -294,8 +294,16 @@ int node_create(const struct node_options *options, struct node **ret_node, stru
     return 0;
 }
 
+static void node_on_hangup(void *context)
+{
+    (void)context;
+    log_warn("node",
+             log_text("msg", "reloading is not built yet, the configuration stays as it is"));
+}
+
 void node_run(struct node *node)
 {
+    loop_on_signal(node->options.loop, SIGHUP, node_on_hangup, node);
     loop_on_signal(node->options.loop, SIGTERM, node_on_signal, node);
     loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
     loop_run(node->options.loop);
