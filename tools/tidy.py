@@ -65,7 +65,7 @@ STANDARD = set(
 STANDARD_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
 # The files that may share memory between threads without a message.
-ATOMIC = {"src/base/ring.c", "src/base/metrics.c", "src/base/metrics.h", "src/base/log.c"}
+ATOMIC = {"src/base/ring.c", "src/base/metrics.c", "src/base/log.c"}
 
 # The stages in which a number is a decimal.
 EXACT = ("market", "exchange", "feed", "stream", "keeper", "gateway")
@@ -100,7 +100,7 @@ class Source:
         self.is_header = path.endswith(".h")
         self.is_c = path.endswith((".c", ".h"))
         self.code = blanked(text).split("\n") if self.is_c else self.lines
-        self.is_test = path.endswith("_test.c") or path.startswith(("tests/", "fuzz/"))
+        self.is_test = path.endswith(("_test.c", "_test.h")) or path.startswith(("tests/", "fuzz/"))
         self.layer = layer_of(path)
 
     def complain(self, line, text):

@@ -10,11 +10,14 @@
 
 #include "market/event.h"
 
-/* Upper bound of what event_encode writes for this event; O(1). */
+/* Upper bound of the bytes that event_encode touches for this event; O(1), and generous. */
 size_t event_encode_max(const struct event *event, struct slice exchange);
 
-/* Writes the body at out (room: event_encode_max); returns the end. exchange: lower-case name,
- * empty for an epoch. */
+/*
+ * Writes the body at out (room: event_encode_max; bytes behind the returned end may be touched up
+ * to that); returns the end. exchange: lower-case name, empty for an epoch only. Of a ticker or
+ * quote the fields in `present` are written, of a book's update neither proof nor depth.
+ */
 char *event_encode(char *out, const struct event *event, struct slice exchange);
 
 /* A JSON string with quotes, at most 6 * size + 2 bytes. */

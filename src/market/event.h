@@ -137,3 +137,10 @@ struct event {
 
 /* "trade", "ticker", ...; what stands in the JSON's `type`. */
 extern const char *const event_type_names[EVENT_TYPE_COUNT];
+
+/* The words of the other enums in the JSON; "live" and "none" are said by leaving the key out. */
+extern const char *const side_names[SIDE_SELL + 1];
+extern const char *const trade_origin_names[TRADE_SNAPSHOT + 1];
+extern const char *const book_action_names[BOOK_UPDATE + 1];
+extern const char *const book_proof_names[BOOK_PROOF_WHOLE + 1];
+extern const char *const status_state_names[STATUS_DOWN + 1];

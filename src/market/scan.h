@@ -9,21 +9,40 @@
 #pragma once
 
 #include "base/limits.h"
-#include "market/decimal.h"
-
 #include "base/slice.h"
+#include "market/decimal.h"
+#include "market/digits.h"
+
+struct level;
 
 struct scan {
-    const char *at;  /* next byte */
+    const char *at;  /* next byte; the end after a failure, where no token is found any more */
     const char *end; /* the NUL */
     bool failed;
 };
 
-/* text.data[text.size] must be NUL, and LIMIT_PADDING bytes behind it readable. */
+/* What the inline functions below leave to scan.c: rare input. */
+void scan_space_long(struct scan *scan);
+struct slice scan_text_long(struct scan *scan, const char *stopped);
+bool scan_next_key_long(struct scan *scan, bool *first, struct slice *ret_key);
+int64_t scan_integer_long(struct scan *scan);
+void scan_skip_long(struct scan *scan);
+extern const char scan_nothing[LIMIT_PADDING + 1]; /* an empty text */
+
+/* text.data[text.size] must be NUL (else the scan has failed), and LIMIT_PADDING bytes behind it
+ * readable. */
 static inline struct scan scan_begin(struct slice text)
 {
-    return (struct scan){
-        .at = text.data, .end = text.data + text.size, .failed = text.data[text.size] != '\0'};
+    if (UNLIKELY(text.data[text.size] != '\0'))
+        return (struct scan){.at = scan_nothing, .end = scan_nothing, .failed = true};
+    return (struct scan){.at = text.data, .end = text.data + text.size, .failed = false};
+}
+
+/* Also for callers that find a value out of bounds: nothing more is then found in this text. */
+static inline void scan_fail(struct scan *scan)
+{
+    scan->failed = true;
+    scan->at = scan->end;
 }
 
 /*
@@ -32,12 +51,91 @@ static inline struct scan scan_begin(struct slice text)
  * once and moves no further.
  */
 
-/* The next byte that is not white space; NUL at the end or after a failure. */
-char scan_peek(struct scan *scan);
+static ALWAYS_INLINE void scan_space(struct scan *scan)
+{
+    if (UNLIKELY((unsigned char)*scan->at <= ' '))
+        scan_space_long(scan);
+}
 
-/* Takes the byte when it comes next; answers whether it did. */
-bool scan_take(struct scan *scan, char byte);
-void scan_expect(struct scan *scan, char byte);
+/* The next byte that is not white space; NUL at the end or after a failure. */
+static ALWAYS_INLINE char scan_peek(struct scan *scan)
+{
+    scan_space(scan);
+    return *scan->at;
+}
+
+/* Takes the byte (not NUL) when it comes next; answers whether it did. */
+static ALWAYS_INLINE bool scan_take(struct scan *scan, char byte)
+{
+    if (scan_peek(scan) != byte)
+        return false;
+    scan->at++;
+    return true;
+}
+
+static ALWAYS_INLINE void scan_expect(struct scan *scan, char byte)
+{
+    if (UNLIKELY(!scan_take(scan, byte)))
+        scan_fail(scan);
+}
+
+/* The high bit of each byte that ends the plain run of a string: a quote, a backslash, a control
+ * character or a byte of a longer UTF-8 sequence. The lowest one is exact. */
+static ALWAYS_INLINE uint64_t scan_text_stops(uint64_t word)
+{
+    uint64_t quotes = (word ^ 0x2222222222222222u) - DIGITS_LOWS;
+    uint64_t backslashes = (word ^ 0x5c5c5c5c5c5c5c5cu) - DIGITS_LOWS;
+    uint64_t controls = word - 0x2020202020202020u;
+    return (quotes | backslashes | controls | word) & DIGITS_HIGHS;
+}
+
+/* How many bytes of a string's plain run stand at `at`, of the next SCAN_RUN. */
+#ifdef DIGITS_WIDE
+#define SCAN_RUN 16u
+static ALWAYS_INLINE unsigned scan_text_run(const char *at)
+{
+    __m128i bytes = _mm_loadu_si128((const void *)at);
+    __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    __m128i plain = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(' ' - 1)); /* signed: to 0x7f */
+    plain = _mm_andnot_si128(_mm_or_si128(quotes, backslashes), plain);
+    return count_trailing_zeros(~(uint32_t)_mm_movemask_epi8(plain)); /* bit 16 is set */
+}
+#else
+#define SCAN_RUN 8u
+static ALWAYS_INLINE unsigned scan_text_run(const char *at)
+{
+    uint64_t stops = scan_text_stops(word_load(at));
+    return stops == 0 ? SCAN_RUN : count_trailing_zeros(stops) / 8;
+}
+#endif
+
+/* A string's content as it stands between the quotes (escapes checked, not resolved; no raw control
+ * characters; valid UTF-8). */
+static ALWAYS_INLINE struct slice scan_text(struct scan *scan)
+{
+    scan_space(scan);
+    const char *start = scan->at + 1;
+    if (UNLIKELY(*scan->at != '"'))
+        return scan_text_long(scan, scan->at);
+    const char *at = start;
+    unsigned run = scan_text_run(at);
+    while (UNLIKELY(run == SCAN_RUN)) {
+        at += SCAN_RUN;
+        run = scan_text_run(at);
+    }
+    at += run;
+    if (UNLIKELY(*at != '"'))
+        return scan_text_long(scan, at);
+    scan->at = at + 1;
+    return (struct slice){.data = start, .size = (size_t)(at - start)};
+}
+
+/* One byte that surely may stand in a string; a few others may as well. */
+static ALWAYS_INLINE bool scan_plain(char byte)
+{
+    return (unsigned char)(byte - '#') <= 0x7f - '#' && byte != '\\';
+}
 
 /*
  * Walks an object or array, after its opening bracket was taken by scan_expect: true when an
@@ -48,23 +146,104 @@ void scan_expect(struct scan *scan, char byte);
  *     scan_expect(&scan, '{');
  *     while (scan_next_key(&scan, &first, &key)) ...
  */
-bool scan_next_key(struct scan *scan, bool *first, struct slice *ret_key);
-bool scan_next_element(struct scan *scan, bool *first);
+static ALWAYS_INLINE bool scan_next(struct scan *scan, bool *first, char closing)
+{
+    bool opening = *first;
+    *first = false;
+    if (!opening && LIKELY(scan_take(scan, ',')))
+        return true;
+    if (scan_take(scan, closing))
+        return false;
+    if (UNLIKELY(!opening || *scan->at == '\0')) {
+        scan_fail(scan);
+        return false;
+    }
+    return true;
+}
 
-/* A string's content as it stands between the quotes (escapes checked, not resolved; no raw control
- * characters). */
-struct slice scan_text(struct scan *scan);
+static ALWAYS_INLINE bool scan_next_element(struct scan *scan, bool *first)
+{
+    return scan_next(scan, first, ']');
+}
+
+static ALWAYS_INLINE bool scan_next_key(struct scan *scan, bool *first, struct slice *ret_key)
+{
+    /* No white space, as exchanges send it; anything else goes the long way. */
+    const char *at = scan->at;
+    if (!*first && LIKELY(*at == ','))
+        at++;
+    else if (!*first)
+        return scan_next_key_long(scan, first, ret_key);
+    if (UNLIKELY(*at != '"'))
+        return scan_next_key_long(scan, first, ret_key);
+    at++;
+    /* Guessing the length of short keys by branches lets the processor run ahead of the search for
+     * the end. */
+    unsigned size = 1;
+    if (at[1] != '"' || !scan_plain(at[0])) {
+        unsigned run = scan_text_run(at);
+        size = at[2] == '"' ? 2 : run;
+        if (UNLIKELY(size != run || at[size] != '"'))
+            return scan_next_key_long(scan, first, ret_key);
+    }
+    if (UNLIKELY(at[size + 1] != ':'))
+        return scan_next_key_long(scan, first, ret_key);
+    *ret_key = (struct slice){.data = at, .size = size};
+    *first = false;
+    scan->at = at + size + 2;
+    return true;
+}
 
 /* A number with neither fraction nor exponent that fits int64. */
-int64_t scan_integer(struct scan *scan);
+static ALWAYS_INLINE int64_t scan_integer(struct scan *scan)
+{
+    scan_space(scan);
+    const char *at = scan->at;
+    uint64_t value;
+    unsigned count = digits_read(at, &value);
+    char next = at[count];
+    if (UNLIKELY(count - 1 >= DIGITS_READ_MAX - 1 || *at == '0' || next == '.' ||
+                 (next | 0x20) == 'e'))
+        return scan_integer_long(scan);
+    scan->at = at + count;
+    return (int64_t)value;
+}
 
 /* A JSON number, strictly (no '+', no leading zeros, at least one digit on both sides of a point).
- */
-enum decimal_verdict scan_number(struct scan *scan, struct decimal *ret_value);
+ * Not a number: DECIMAL_INVALID and failed. Too long: taken, and not failed. */
+static inline enum decimal_verdict scan_number(struct scan *scan, struct decimal *ret_value)
+{
+    scan_space(scan);
+    const char *at = scan->at + (*scan->at == '-');
+    bool loose = *at == '+' || (*at == '0' && at[1] >= '0' && at[1] <= '9');
+    enum decimal_verdict verdict = DECIMAL_INVALID;
+    if (LIKELY(!loose))
+        verdict = decimal_read(scan->at, &scan->at, ret_value);
+    if (UNLIKELY(verdict == DECIMAL_INVALID))
+        scan_fail(scan);
+    return verdict;
+}
 
 /* A string holding exactly a decimal, in decimal_read's wider grammar. Not a number:
- * DECIMAL_INVALID and failed. */
-enum decimal_verdict scan_quoted_decimal(struct scan *scan, struct decimal *ret_value);
+ * DECIMAL_INVALID and failed. Too long: taken, and not failed. */
+static inline enum decimal_verdict scan_quoted_decimal(struct scan *scan, struct decimal *ret_value)
+{
+    scan_expect(scan, '"');
+    const char *at = scan->at;
+    enum decimal_verdict verdict = decimal_read(at, &at, ret_value);
+    if (UNLIKELY(verdict == DECIMAL_INVALID || *at != '"')) {
+        scan_fail(scan);
+        return DECIMAL_INVALID;
+    }
+    scan->at = at + 1;
+    return verdict;
+}
+
+/*
+ * A whole array of levels, [["price","size"],...], into out; returns how many. Fails on more than
+ * `capacity`, on any other shape, and on a number that is too long.
+ */
+uint32_t scan_levels(struct scan *scan, struct level *out, uint32_t capacity);
 
 bool scan_boolean(struct scan *scan);
 
@@ -72,7 +251,21 @@ bool scan_boolean(struct scan *scan);
 bool scan_take_null(struct scan *scan);
 
 /* Any one value, checked, nested at most LIMIT_JSON_DEPTH. */
-void scan_skip(struct scan *scan);
+static ALWAYS_INLINE void scan_skip(struct scan *scan)
+{
+    /* Plain numbers are most of what is skipped. */
+    const char *at = scan->at;
+    if (*at >= '1' && *at <= '9')
+        at += digits_run(at);
+    if (LIKELY(at != scan->at && (*at == ',' || *at == '}')))
+        scan->at = at;
+    else
+        scan_skip_long(scan);
+}
 
 /* True when nothing failed and only white space is left. */
-bool scan_finish(struct scan *scan);
+static inline bool scan_finish(struct scan *scan)
+{
+    scan_space(scan);
+    return !scan->failed && scan->at == scan->end;
+}

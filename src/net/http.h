@@ -10,13 +10,14 @@
 #include "base/err.h"
 #include "base/limits.h"
 
+/* (HTTP_HEAD and HTTP_REQUEST without more would be names of the library's.) */
 enum http_result {
-    HTTP_NEED_MORE,
-    HTTP_HEAD,   /* the head is whole; *ret_used bytes of the input belong to it */
-    HTTP_FAILED, /* answer with `status` (400, 414, 431, 501, 505) and close */
+    HTTP_READ_MORE,
+    HTTP_READ_HEAD,   /* the head is whole; *ret_used bytes of the input belong to it */
+    HTTP_READ_FAILED, /* answer with `status` (400, 414, 431, 501, 505) and close */
 };
 
-enum http_kind { HTTP_REQUEST, HTTP_ANSWER };
+enum http_kind { HTTP_KIND_REQUEST, HTTP_KIND_ANSWER };
 
 struct http_header {
     struct slice name; /* as sent; compare with http_header_find, which ignores case */
@@ -42,21 +43,37 @@ struct http_reader; /* reads one head after another; owns the bytes of the prese
 struct http_reader *http_reader_create(enum http_kind kind) MUST_CHECK;
 void http_reader_destroy(struct http_reader *reader);
 
-/* Bytes as they come. After HTTP_HEAD the head is valid until the next call, and the next call
- * starts a new one. */
+/*
+ * Bytes as they come; *ret_used is set always. After HTTP_READ_HEAD the head is valid until the
+ * next call, and the next call starts a new one. After HTTP_READ_FAILED (*ret_head then has status
+ * and reason alone) nothing is read any more. One empty line before a request is skipped.
+ */
 enum http_result http_read(struct http_reader *reader, struct slice input, size_t *ret_used,
                            const struct http_head **ret_head);
 
-/* The value of the header, or an empty slice with data NULL. Names ignore case. */
+/* Whether bytes of a head wait for the rest: a peer that says no more now is slow, not idle. */
+bool http_reader_started(const struct http_reader *reader);
+
+/* The value of the first header of that name, or an empty slice with data NULL. Names ignore case.
+ */
 struct slice http_header_find(const struct http_head *head, const char *name);
 
 /* Whether a comma-separated header value has the token, ignoring case. */
 bool http_has_token(struct slice value, const char *token);
 
-/* The value of `name` in a query string, percent-decoded into out (terminated); false when absent,
- * malformed or too long. */
+/* The same over all headers of that name. */
+bool http_header_has_token(const struct http_head *head, const char *name, const char *token);
+
+/*
+ * The value of the first `name` in a query string, percent-decoded into out (terminated); '+' stays
+ * what it is. False when absent (*ret_present false), or malformed or too long (true). An encoded
+ * NUL is malformed.
+ */
 bool http_query_find(struct slice query, const char *name, char *out, size_t out_size,
                      bool *ret_present) MUST_CHECK;
+
+/* "Not Found"; static. */
+const char *http_status_text(unsigned status);
 
 /* ---- the WebSocket handshake (RFC 6455, section 4) ---- */
 

@@ -3,7 +3,9 @@
  * An HTTP/1.1 server for small answers from memory and for WebSocket handshakes: one table of
  * routes, GET and HEAD. Errors are RFC 9457 problem JSON. Connections are kept alive; a pipelined
  * request waits until the answer before it has been sent. A body is refused (413). Heads are
- * limited in size and time.
+ * limited in size and time, answers in size (LIMIT_HTTP_RESPONSE) and in the time without progress.
+ * Where an error ends a connection, input is thrown away for a moment first, so that the peer gets
+ * to read the answer.
  */
 #pragma once
 
@@ -30,12 +32,15 @@ struct http_server_options {
     void *context;
 };
 
+/* The options' text is not kept. */
 int http_server_open(struct loop *loop, const struct http_server_options *options,
                      struct http_server **ret_server, struct err *err) MUST_CHECK;
-void http_server_close(
-    struct http_server *server); /* ends its connections, not those handed over; NULL is a no-op */
 
-/* Before the loop runs. At most 64. */
+/* Ends its connections, not those handed over; NULL is a no-op. Allowed inside handlers, after the
+ * answer. */
+void http_server_close(struct http_server *server);
+
+/* Copied, but for path and context, which are borrowed. Before the loop runs. At most 64. */
 void http_server_route(struct http_server *server, const struct http_route *route);
 
 uint16_t http_server_port(const struct http_server *server);
@@ -51,8 +56,8 @@ void http_answer_problem(struct http_connection *connection, unsigned status, co
 
 /*
  * Grants the WebSocket handshake (already checked) and hands the TCP connection over; the caller
- * owns it from now on and sets its callbacks. *ret_rest: bytes that came behind the head, valid
- * during the handler.
+ * owns it from now on and sets its callbacks before it returns. *ret_rest: bytes that came behind
+ * the head, valid during the handler, in memory that may be written to (to unmask them there).
  */
 struct tcp *http_upgrade(struct http_connection *connection, const struct http_head *request,
                          struct slice *ret_rest) MUST_CHECK;

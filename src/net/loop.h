@@ -14,22 +14,31 @@ struct timer;
 struct loop *loop_create(void) MUST_CHECK;
 
 /* All timers, listeners and connections of it must have been destroyed; runs what is left of their
- * closing. */
+ * closing. An address look-up under way is waited for: the system's resolver cannot be told to
+ * stop. NULL is a no-op. */
 void loop_destroy(struct loop *loop);
 
-/* Until loop_stop. */
+/* Until loop_stop. May be run again afterwards. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+
+/*
+ * From any thread: `function` runs once in the loop's turn, soon, however many wakes came until
+ * then. One function a loop, set before another thread can wake it.
+ */
+typedef void loop_fn(void *context);
+void loop_on_wake(struct loop *loop, loop_fn *function, void *context);
+void loop_wake(struct loop *loop);
 
 /*
  * Called once at the end of the loop's present turn (all input that was there has been handled),
  * however often asked for during it. One function a loop object: see struct deferred.
  */
 struct deferred;
-typedef void loop_fn(void *context);
 struct deferred *deferred_create(struct loop *loop, loop_fn *function, void *context) MUST_CHECK;
 void deferred_schedule(struct deferred *deferred);
-void deferred_destroy(struct deferred *deferred);
+void deferred_destroy(
+    struct deferred *deferred); /* NULL is a no-op; allowed inside its own function */
 
 struct timer *timer_create_on(struct loop *loop, loop_fn *function, void *context) MUST_CHECK;
 

@@ -23,7 +23,8 @@ struct tcp_callbacks {
     /* After tcp_send took less than all: it will take more now. May be NULL. */
     void (*on_writable)(void *context);
     /* The peer closed (0) or the connection failed (negative errno). Nothing is called after it;
-     * destroy it then. */
+     * destroy it then. (Only who goes on sending after a 0, because the peer may have closed its
+     * half alone, can get on_writable and one more on_closed, with an error.) */
     void (*on_closed)(void *context, int error);
 };
 
@@ -33,8 +34,9 @@ struct tcp_callbacks {
 typedef void tcp_accept_fn(void *context, struct tcp *tcp);
 
 /*
- * address: "0.0.0.0:8080", "[::]:8080", "127.0.0.1:0". Fails with -EADDRINUSE when another process
- * has the port, always.
+ * address: "0.0.0.0:8080", "[::]:8080" (IPv4 as well), "127.0.0.1:0". Fails with -EADDRINUSE when
+ * another process has the port, always. While the process has no file descriptor left, connections
+ * are turned away: one at once, the others wait 100 ms in the kernel, and so on.
  */
 int tcp_listen(struct loop *loop, const char *address, tcp_accept_fn *on_accept, void *context,
                struct tcp_listener **ret_listener, struct err *err) MUST_CHECK;
@@ -55,12 +57,16 @@ struct tcp *tcp_connect(struct loop *loop, const char *host, uint16_t port, uint
 
 /* ---- a connection ---- */
 
-/* From now on these are called; reading starts with the first call. */
+/* From now on these (copied) are called; reading starts with the first call. */
 void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, void *context);
 
 /* Bytes the kernel took: 0 to size. Less than size: on_writable will come. A broken connection
  * takes nothing and on_closed will come. */
 size_t tcp_send(struct tcp *tcp, const void *data, size_t size);
+
+/* Sends no more: the peer sees the end of the data, and may go on sending. What tcp_send has taken
+ * still goes out. */
+void tcp_shutdown(struct tcp *tcp);
 
 /* Stops and resumes reading: what is not read stays in the kernel and slows the peer. */
 void tcp_read_pause(struct tcp *tcp, bool paused);
@@ -70,5 +76,6 @@ void tcp_peer(const struct tcp *tcp, char *out, size_t out_size);
 
 struct loop *tcp_loop(const struct tcp *tcp);
 
-/* Closes at once; NULL is a no-op. */
+/* Closes at once; NULL is a no-op. What tcp_send has taken still goes out, unless the peer has sent
+ * something that was not read. */
 void tcp_destroy(struct tcp *tcp);

@@ -23,7 +23,7 @@ enum ws_role {
 }; /* which end we are: a server reads masked frames, a client unmasked ones */
 
 enum ws_result {
-    WS_NEED_MORE, /* all input taken, nothing to say */
+    WS_NEED_MORE, /* all input taken, nothing to say; for ever so after a close */
     WS_DATA,      /* a part of a message: part is filled */
     WS_CONTROL,   /* a whole ping, pong or close: control is filled */
     WS_FAILED,    /* protocol violation: close with error_code and stop */
@@ -36,7 +36,7 @@ struct ws_part {
     enum ws_opcode opcode; /* WS_TEXT or WS_BINARY, also in later parts */
     bool first;            /* starts the message */
     bool last;             /* ends the message */
-    char *data;            /* unmasked, in the caller's input */
+    char *data;            /* unmasked, in the caller's input; never NULL when size is over 0 */
     size_t size;
 };
 
@@ -59,7 +59,7 @@ struct ws_parser { /* open, so that it can be embedded; fields are ws.c's own */
     uint8_t message_opcode;
     uint8_t header_size, header_have;
     uint8_t mask_index;
-    bool fin, in_message, masked, at_frame_start;
+    bool fin, in_message, masked, part_given;
     uint8_t control_size;
     uint8_t mask[4];
     uint8_t header[WS_HEADER_MAX];
@@ -74,7 +74,8 @@ void ws_parser_init(struct ws_parser *parser, enum ws_role role, uint64_t messag
  * Takes bytes from *cursor up to end and returns the next result; *cursor is moved. Call until
  * WS_NEED_MORE or WS_FAILED. Checked: reserved bits and opcodes, masks by role, minimal lengths,
  * control frames whole and at most 125 bytes, fragmentation, UTF-8 of text and of close reasons
- * (across fragments, failing as early as it can), close codes.
+ * (across fragments, failing as early as it can: the part before the bad byte comes out first),
+ * close codes. A frame's end without bytes gives a part of size 0 only if it ends the message.
  */
 enum ws_result ws_parse(struct ws_parser *parser, char **cursor, char *end,
                         struct ws_part *ret_part, struct ws_control *ret_control) MUST_CHECK;

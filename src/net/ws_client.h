@@ -19,13 +19,14 @@ struct ws_client_callbacks {
     /* Every ping and pong that came; pings have been answered already. May be NULL. */
     void (*on_control)(void *context, enum ws_opcode opcode, struct slice payload);
     /* Comes once, also when it never opened: nothing comes after it; destroy it then. close_code:
-     * what the peer sent, 1006 when it sent none. */
+     * what the peer sent (1005: a close frame without a code), 1006 when it sent no close frame.
+     * reason: the peer's, or what went wrong here; valid during the call. */
     void (*on_closed)(void *context, uint16_t close_code, const char *reason);
 };
 
 struct ws_client_options {
-    const char *
-        url; /* ws://host[:port]/path?query (http:// means the same); wss:// fails: not built yet */
+    /* ws://host[:port]/path?query (http:// means the same); wss:// fails: not built yet */
+    const char *url;
     size_t message_max;  /* a longer message ends the connection with 1009 */
     size_t queue_max;    /* bytes of output waiting at most; beyond it the connection fails */
     uint32_t connect_ms; /* for address, TCP and handshake together */
@@ -36,14 +37,16 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
                    const struct ws_client_callbacks *callbacks, void *context,
                    struct ws_client **ret_client, struct err *err) MUST_CHECK;
 
-/* After on_open. False when the queue is full (the connection is then failing). */
+/* After on_open; text, binary, ping or pong. False when it is not open (any more), or the queue is
+ * full (the connection is then failing, and on_closed follows). */
 bool ws_client_send(struct ws_client *client, enum ws_opcode opcode, struct slice payload);
 
-/* Sends a close frame, waits LIMIT_WS_CLOSE_MS for the peer's at most; on_closed follows. */
+/* Sends a close frame, waits LIMIT_WS_CLOSE_MS for the peer's at most; on_closed follows, but no
+ * message. A reason is cut to 123 bytes. Also before it is open: then it fails. */
 void ws_client_close(struct ws_client *client, uint16_t code, const char *reason);
 
 /* At once and silently; NULL is a no-op. Allowed inside its callbacks. */
 void ws_client_destroy(struct ws_client *client);
 
-/* While true nothing is read, so the peer is slowed. */
+/* While true nothing is read, so the peer is slowed; messages already read still come. */
 void ws_client_pause(struct ws_client *client, bool paused);

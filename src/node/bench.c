@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tickwire bench: the command line of the measurements in bench/. */
+/* tickwire bench: from its first word to the measurement in bench/. */
 #include "node/commands.h"
 
+#include "bench/bench.h"
 
 int command_bench(int count, char **arguments)
 {
@@ -9,5 +10,5 @@ int command_bench(int count, char **arguments)
         return usage_error("bench", "it needs what to measure: decode");
     if (strcmp(arguments[0], "decode") != 0)
         return usage_error("bench", "cannot measure `%s`; there is: decode", arguments[0]);
-    return EXIT_FAILED;
+    return bench_decode_command(count - 1, arguments + 1);
 }

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of fuzz/ws.c and fuzz/http.c: seeds_net.py ws|http FOLDER"""
+import os
+import struct
+import sys
+
+MASK = b"\x37\xfa\x21\x3d"
+REQUEST = b"GET /ws?since=a.1.2 HTTP/1.1\r\nHost: a\r\n"
+HANDSHAKE = (b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n")
+
+
+def frame(first, payload, masked):
+    size = len(payload)
+    bit = 0x80 if masked else 0
+    if size < 126:
+        head = bytes([first, bit | size])
+    elif size < 65536:
+        head = bytes([first, bit | 126]) + struct.pack(">H", size)
+    else:
+        head = bytes([first, bit | 127]) + struct.pack(">Q", size)
+    if not masked:
+        return head + payload
+    return head + MASK + bytes(b ^ MASK[i % 4] for i, b in enumerate(payload))
+
+
+def ws_seeds():
+    scripts = [
+        [(0x81, b"text"), (0x82, b"\xff\x00"), (0x81, b"")],
+        [(0x01, "가".encode()[:1]), (0x89, b"p"), (0x80, "가".encode()[1:])],
+        [(0x81, "\U0001f600 é".encode())],
+        [(0x82, b"x" * 126), (0x82, b"y" * 300)],
+        [(0x8a, b""), (0x88, b"\x03\xe8bye"), (0x81, b"late")],
+        [(0x88, b"")],
+        [(0x81, b"\xed\xa0\x80")],
+        [(0x01, b"a"), (0x00, b"b"), (0x80, b"")],
+    ]
+    for masked in (False, True):
+        for script in scripts:
+            body = b"".join(frame(first, payload, masked) for first, payload in script)
+            yield bytes([30 if masked else 31, 7]) + body  # messages of up to 32 KiB
+            yield bytes([4 if masked else 5, 3]) + body  # of up to 4 bytes
+
+
+def http_seeds():
+    requests = [
+        REQUEST + b"\r\n",
+        REQUEST + HANDSHAKE + b"\r\n",
+        b"\r\n" + REQUEST + b"\r\n" + REQUEST + b"Connection: close\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /?since=%41&q=%zz HTTP/1.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+        b"GET /" + b"a" * 4100,
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 70 + b"\r\n",
+    ]
+    answers = [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+    ]
+    for text in requests:
+        yield bytes([0, 5]) + text
+    for text in answers:
+        yield bytes([1, 5]) + text
+
+
+def main():
+    kind, folder = sys.argv[1], sys.argv[2]
+    os.makedirs(folder, exist_ok=True)
+    for number, seed in enumerate({"ws": ws_seeds, "http": http_seeds}[kind]()):
+        with open(os.path.join(folder, f"{kind}-{number:02}"), "wb") as file:
+            file.write(seed)
+
+
+if __name__ == "__main__":
+    main()

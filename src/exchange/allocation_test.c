@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One message costs no allocation: the linker puts the functions below in the place of malloc and
+ * its kin (-Wl,--wrap), and all fixtures are decoded and encoded between two counts.
+ */
+#include "base/memory.h"
+#include "bench/recorded.h"
+#include "market/encode.h"
+#include "tests/tools/fixtures.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define ENCODED_MAX ((size_t)4 * MEBIBYTE)
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *pointer, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *pointer, size_t size);
+
+static unsigned allocations;
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *pointer, size_t size)
+{
+    allocations++;
+    return __real_realloc(pointer, size);
+}
+
+struct work {
+    const struct exchange *exchange;
+    struct instruments *instruments;
+    struct event_batch *batch;
+    char *encoded;
+    unsigned messages, events;
+};
+
+static void message_work(struct work *work, struct slice text)
+{
+    struct decode_input input = {.text = text, .received_us = 1, .instruments = work->instruments};
+    unsigned before = allocations;
+    (void)work->exchange->decode(NULL, &input, work->batch);
+    for (uint32_t i = 0; i < work->batch->event_count; i++) {
+        const struct event *event = &work->batch->event[i];
+        if (event->type == EVENT_CANDLE) /* not part of the stream */
+            continue;
+        assert_true(event_encode_max(event, slice_of(work->exchange->name)) <= ENCODED_MAX);
+        (void)event_encode(work->encoded, event, slice_of(work->exchange->name));
+        work->events++;
+    }
+    assert_int_equal(allocations, before);
+    work->messages++;
+}
+
+static void file_work(struct work *work, const char *path)
+{
+    struct buffer file;
+    struct buffer message;
+    struct slice line;
+    struct slice text;
+    int64_t i;
+    buffer_init(&file, ENCODED_MAX);
+    buffer_init(&message, ENCODED_MAX);
+    assert_true(recorded_load(path, &file));
+    struct slice rest = buffer_slice(&file);
+    while (recorded_next_line(&rest, &line)) {
+        assert_true(recorded_message(line, &message, &text, &i));
+        message_work(work, text);
+    }
+    buffer_release(&file);
+    buffer_release(&message);
+}
+
+static void no_message_allocates(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned generation;
+        const char *path;
+    } files[] = {
+        {"binance", 0, "src/exchange/binance/fixtures/messages.jsonl"},
+        {"upbit", 0, "src/exchange/upbit/fixtures/messages.jsonl"},
+        {"bithumb", 2, "src/exchange/bithumb/fixtures/messages.jsonl"},
+        {"bithumb", 1, "src/exchange/bithumb/fixtures/old.jsonl"},
+    };
+    struct work work = {.messages = 0};
+    (void)state;
+    work.batch = memory_alloc(sizeof(*work.batch));
+    work.encoded = memory_alloc(ENCODED_MAX);
+    assert_true(allocations > 0); /* the counter counts */
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        work.exchange = exchange_find(slice_of(files[i].name), files[i].generation);
+        work.instruments = instruments_create(64, true); /* to learn must not allocate either */
+        file_work(&work, files[i].path);
+        instruments_destroy(work.instruments);
+    }
+    assert_true(work.messages > 300);
+    assert_true(work.events > 600);
+    memory_free(work.batch);
+    memory_free(work.encoded);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_message_allocates)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the server answers; http_server_peers_test.c has the peers that misbehave. */
+#include "net/http_server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "net/http_server_fixture_test.h"
+
+/* ---- requests ---- */
+
+struct request_case {
+    const char *request;
+    const char *first_line;
+    const char *contains;
+    const char *lacks;
+};
+
+static const struct request_case requests[] = {
+    {"GET /ok?q=%41b HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "\r\n\r\nok:Ab",
+     "Content-Length: 5x"},
+    {"GET /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "Connection: close\r\n", "chunked"},
+    {"GET /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "Cache-Control: no-store\r\n", "problem"},
+    {"GET /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "X-Content-Type-Options: nosniff\r\n",
+     "Allow"},
+    {"GET /ok HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\nok:", "keep-alive"},
+    {"HEAD /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 OK\r\n", "Content-Length: 3\r\n", "ok:"},
+    {"GET /none HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 Not Found\r\n",
+     "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"", "Allow"},
+    {"GET /none HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 Not Found\r\n",
+     "Content-Type: application/problem+json\r\n", "text/plain"},
+    {"GET /ok/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 Not Found\r\n", "404", "ok:"},
+    {"DELETE /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 Method Not Allowed\r\n", "Allow: GET, HEAD\r\n",
+     "ok:"},
+    {"BREW /ok HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 Method Not Allowed\r\n", "Allow: GET, HEAD\r\n",
+     "ok:"},
+    {"GET /ok HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello", "HTTP/1.1 413 ",
+     "Connection: close\r\n", "400"},
+    {"GET /ok HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+     "HTTP/1.1 413 ", "Connection: close\r\n", "400"},
+    {"GET /problem HTTP/1.1\r\n" CLOSE, "HTTP/1.1 503 Service Unavailable\r\n",
+     "\"detail\":\"say \\\"when\\\"\\u000a\"}", "Allow"},
+    {"GET /too-big HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 500 ", "too large", "200"},
+    {"nonsense\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Connection: close\r\n", "ok"},
+    {"GET /ok HTTP/1.1\nHost: a\n\n", "HTTP/1.1 400 Bad Request\r\n", "problem+json", "ok:"},
+    {"GET /ok HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", "Host", "ok:"},
+    {"GET /ok HTTP/3.0\r\n" CLOSE, "HTTP/1.1 505 ", "problem+json", "ok:"},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 505 ", "problem+json", "ok:"},
+    {"GET /ws HTTP/1.1\r\n" CLOSE, "HTTP/1.1 426 Upgrade Required\r\n", "Upgrade: websocket\r\n",
+     "101"},
+    {"GET /ws HTTP/1.1\r\n" HANDSHAKE "Sec-WebSocket-Version: 12\r\nConnection: close\r\n\r\n",
+     "HTTP/1.1 426 ", "Sec-WebSocket-Version: 13\r\n", "101"},
+    {"POST /ws HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 ", "Allow: GET\r\n", "101"},
+    {"GET /ws HTTP/1.1\r\n" HANDSHAKE "Sec-WebSocket-Version: 13\r\nContent-Length: 1\r\n\r\nx",
+     "HTTP/1.1 413 ", "close", "101"},
+};
+
+static void test_requests(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        struct fixture fixture;
+        fixture_init(&fixture, 10);
+        fixture.request = requests[i].request;
+        run_peer(&fixture, send_request);
+        const char *seen = fixture.peer.seen.data;
+        if (strncmp(seen, requests[i].first_line, strlen(requests[i].first_line)) != 0 ||
+            strstr(seen, requests[i].contains) == NULL || strstr(seen, requests[i].lacks) != NULL)
+            fail_msg("%s\ngot: %s", requests[i].request, seen);
+        assert_int_equal(fixture.answers, 1);
+        assert_memory_equal(seen + 9, (char[]){(char)('0' + fixture.last_status / 100)}, 1);
+        peer_release(&fixture.peer);
+        fixture_release(&fixture);
+    }
+}
+
+static void test_oversized(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t target_size;
+        size_t value_size;
+        const char *first_line;
+    } cases[] = {{LIMIT_HTTP_TARGET + 10, 1, "HTTP/1.1 414 "},
+                 {10, LIMIT_HTTP_HEAD, "HTTP/1.1 431 "},
+                 {10, 10 * LIMIT_HTTP_HEAD, "HTTP/1.1 431 "}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buffer request;
+        buffer_init(&request, 32 * LIMIT_HTTP_HEAD);
+        buffer_append_format(&request,
+                             "GET /%0*d HTTP/1.1\r\n" HOST "X: ", (int)cases[i].target_size, 0);
+        buffer_append_format(&request, "%0*d\r\n\r\n", (int)cases[i].value_size, 0);
+        struct fixture fixture;
+        fixture_init(&fixture, 10);
+        fixture.request = request.data;
+        run_peer(&fixture, send_request);
+        assert_memory_equal(fixture.peer.seen.data, cases[i].first_line, 13);
+        peer_release(&fixture.peer);
+        fixture_release(&fixture);
+        buffer_release(&request);
+    }
+}
+
+static void test_pipelined_requests_are_answered_in_order(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 10);
+    fixture.request = "GET /ok?q=1 HTTP/1.1\r\n" HOST "\r\nHEAD /ok?q=22 HTTP/1.1\r\n" HOST
+                      "\r\nGET /big HTTP/1.1\r\n" HOST "\r\nGET /none HTTP/1.1\r\n" HOST
+                      "\r\nGET /ok?q=3 HTTP/1.1\r\n" CLOSE "GET /ok?q=never HTTP/1.1\r\n" CLOSE;
+    run_peer(&fixture, send_request);
+    const char *seen = fixture.peer.seen.data;
+    assert_int_equal(count_of(seen, "HTTP/1.1 200 OK\r\n"), 4);
+    assert_int_equal(count_of(seen, "HTTP/1.1 404 "), 1);
+    assert_non_null(strstr(seen, "ok:1HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(seen, "Content-Length: 5\r\n"));
+    assert_non_null(strstr(seen, "\r\n\r\nok:3"));
+    assert_null(strstr(seen, "never"));
+    assert_true(fixture.peer.seen.size > BIG_SIZE);
+    assert_int_equal(fixture.answers, 5);
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
+static void send_byte_by_byte(struct peer *peer)
+{
+    struct fixture *fixture = peer->context;
+    peer_connect(peer);
+    for (const char *cursor = fixture->request; *cursor != '\0'; cursor++)
+        peer_send(peer, cursor, 1);
+    peer_receive_all(peer);
+}
+
+static void test_byte_by_byte(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 10);
+    fixture.request = "GET /ok?q=1 HTTP/1.1\r\n" HOST "\r\nGET /ok?q=2 HTTP/1.1\r\n" CLOSE;
+    run_peer(&fixture, send_byte_by_byte);
+    assert_int_equal(count_of(fixture.peer.seen.data, "HTTP/1.1 200 OK\r\n"), 2);
+    assert_memory_equal(fixture.from, "127.0.0.1:", 10);
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
+/* ---- handing over ---- */
+
+static void shake_hands(struct peer *peer)
+{
+    peer_connect(peer);
+    peer_send_text(peer, "GET /ok HTTP/1.1\r\n" HOST "\r\nGET /ws HTTP/1.1\r\n" HANDSHAKE
+                         "Sec-WebSocket-Version: 13\r\n\r\nearly");
+    peer_receive_until(peer, "early");
+    peer_send_text(peer, "later");
+    peer_receive_until(peer, "later");
+}
+
+static void test_upgrade_keeps_what_came_early(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 10);
+    run_peer(&fixture, shake_hands);
+    const char *seen = fixture.peer.seen.data;
+    assert_non_null(strstr(seen, "HTTP/1.1 101 Switching Protocols\r\n"));
+    assert_non_null(strstr(seen, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+    assert_non_null(strstr(seen, "\r\n\r\nearlylater"));
+    assert_string_equal(fixture.rest, "early");
+    assert_int_equal(fixture.upgraded, 1);
+    assert_int_equal(fixture.last_status, 101);
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
+static void test_port_in_use(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 10);
+    char listen_on[32];
+    snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%u",
+             (unsigned)http_server_port(fixture.server));
+    struct http_server_options options = {.listen = listen_on, .connections_max = 1};
+    struct http_server *second;
+    struct err err;
+    assert_int_equal(http_server_open(fixture.loop, &options, &second, &err), -EADDRINUSE);
+    assert_non_null(strstr(err.text, listen_on));
+    http_server_close(NULL);
+    fixture_release(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_oversized),
+        cmocka_unit_test(test_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_upgrade_keeps_what_came_early),
+        cmocka_unit_test(test_port_in_use),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

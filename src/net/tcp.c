@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection is our own non-blocking socket watched by a uv_poll_t: so a send is one send(2)
+ * straight from the caller's memory, without a request object or an allocation. Freed when libuv
+ * has let go of the handle, at the end of the turn; that makes tcp_destroy safe in every callback.
+ */
+#include "net/tcp.h"
+
+#include "base/memory.h"
+#include "net/tcp_priv.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A peer that vanished without a word is found after 60 s + 6 x 10 s. */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 10
+#define KEEPALIVE_PROBES 6
+
+struct tcp {
+    uv_poll_t poll;
+    struct loop *loop; /* borrowed, outlives it */
+    struct tcp_callbacks callbacks;
+    void *context;                   /* borrowed */
+    struct tcp_connector *connector; /* owned; NULL when connected */
+    int fd;                          /* -1 while connecting */
+    int send_error;                  /* negative errno; on_closed will tell */
+    int events;                      /* what libuv watches now */
+    bool started;                    /* callbacks are set */
+    bool paused;
+    bool want_write; /* a send was cut short */
+    bool ended;      /* the peer sends no more */
+    bool failed;     /* on_closed has told an error: nothing more is called */
+    bool destroyed;
+};
+
+static_assert(sizeof(struct tcp) <= 256, "ten thousand idle clients are cheap");
+
+struct tcp *tcp_create(struct loop *loop)
+{
+    struct tcp *tcp = memory_alloc(sizeof(*tcp));
+    tcp->loop = loop;
+    tcp->fd = -1;
+    return tcp;
+}
+
+static void set_options(int fd)
+{
+    /* None of these can fail on a TCP socket; if one did, the connection would still work. */
+    const int on = 1;
+    const int idle = KEEPALIVE_IDLE_S;
+    const int interval = KEEPALIVE_INTERVAL_S;
+    const int probes = KEEPALIVE_PROBES;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+int tcp_adopt(struct tcp *tcp, int fd)
+{
+    assert(tcp->fd < 0);
+    int failed = uv_poll_init(&tcp->loop->uv, &tcp->poll, fd);
+    if (failed != 0)
+        return failed;
+    tcp->poll.data = tcp;
+    tcp->fd = fd;
+    set_options(fd);
+    return 0;
+}
+
+void tcp_set_connector(struct tcp *tcp, struct tcp_connector *connector)
+{
+    tcp->connector = connector;
+}
+
+static int wanted_events(const struct tcp *tcp)
+{
+    if (!tcp->started || tcp->failed)
+        return 0;
+    if (tcp->send_error != 0)
+        return UV_READABLE | UV_WRITABLE;
+    int events = tcp->want_write ? UV_WRITABLE : 0;
+    if (!tcp->paused && !tcp->ended)
+        events |= UV_READABLE;
+    return events;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static void update_events(struct tcp *tcp)
+{
+    int events = wanted_events(tcp);
+    if (tcp->fd < 0 || tcp->destroyed || events == tcp->events)
+        return;
+    tcp->events = events;
+    int failed = uv_poll_start(&tcp->poll, events, on_poll); /* no events: stops */
+    assert(failed == 0);
+    (void)failed;
+}
+
+static void fail(struct tcp *tcp, int error)
+{
+    assert(error < 0);
+    tcp->failed = true;
+    update_events(tcp);
+    tcp->callbacks.on_closed(tcp->context, error);
+}
+
+static int socket_error(const struct tcp *tcp)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(tcp->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error == 0)
+        return -ECONNRESET;
+    return -error;
+}
+
+/* One read a turn: a peer that sends without end can't starve the others. */
+static void read_once(struct tcp *tcp)
+{
+    char *data = tcp->loop->read_buffer;
+    ssize_t size;
+    do {
+        size = recv(tcp->fd, data, LIMIT_READ_BUFFER, 0);
+    } while (size < 0 && errno == EINTR);
+    if (size > 0) {
+        data[size] = '\0';
+        tcp->callbacks.on_data(tcp->context, data, (size_t)size);
+        return;
+    }
+    if (size == 0) {
+        tcp->ended = true;
+        tcp->callbacks.on_closed(tcp->context, 0);
+        return;
+    }
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        fail(tcp, -errno);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct tcp *tcp = handle->data;
+    if (tcp->send_error != 0) {
+        fail(tcp, tcp->send_error);
+        return;
+    }
+    bool reading = !tcp->paused && !tcp->ended;
+    if (status < 0) {
+        /* libuv has stopped the handle. What came before the error is still there to be read. */
+        tcp->events = 0;
+        if (!reading) {
+            fail(tcp, socket_error(tcp));
+            return;
+        }
+        events = UV_READABLE;
+    }
+    if ((events & UV_WRITABLE) != 0 && tcp->want_write) {
+        tcp->want_write = false;
+        if (tcp->callbacks.on_writable != NULL)
+            tcp->callbacks.on_writable(tcp->context);
+        reading = !tcp->destroyed && !tcp->paused && !tcp->ended && tcp->send_error == 0;
+    }
+    if ((events & UV_READABLE) != 0 && reading)
+        read_once(tcp);
+    update_events(tcp);
+}
+
+void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, void *context)
+{
+    assert(callbacks->on_data != NULL);
+    assert(callbacks->on_closed != NULL);
+    tcp->callbacks = *callbacks;
+    tcp->context = context;
+    tcp->started = true;
+    update_events(tcp);
+}
+
+size_t tcp_send(struct tcp *tcp, const void *data, size_t size)
+{
+    if (tcp->fd < 0 || tcp->failed || tcp->send_error != 0 || size == 0)
+        return 0;
+    ssize_t sent;
+    do {
+        sent = send(tcp->fd, data, size, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        tcp->send_error = -errno;
+        /* A socket shut down is always readable, so the next turn tells on_closed. */
+        (void)shutdown(tcp->fd, SHUT_RDWR);
+        update_events(tcp);
+        return 0;
+    }
+    size_t taken = sent < 0 ? 0 : (size_t)sent;
+    if (taken < size) {
+        tcp->want_write = true;
+        update_events(tcp);
+    }
+    return taken;
+}
+
+void tcp_shutdown(struct tcp *tcp)
+{
+    if (tcp->fd >= 0)
+        (void)shutdown(tcp->fd, SHUT_WR);
+}
+
+void tcp_read_pause(struct tcp *tcp, bool paused)
+{
+    tcp->paused = paused;
+    update_events(tcp);
+}
+
+void tcp_address_write(const struct sockaddr_storage *address, char *out, size_t out_size)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address->ss_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+        snprintf(out, out_size, "%s:%u", text, (unsigned)ntohs(v4.sin_port));
+    } else if (address->ss_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof(v6));
+        inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+        snprintf(out, out_size, "[%s]:%u", text, (unsigned)ntohs(v6.sin6_port));
+    } else {
+        snprintf(out, out_size, "unknown");
+    }
+}
+
+void tcp_peer(const struct tcp *tcp, char *out, size_t out_size)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof(address);
+    if (tcp->fd < 0 || getpeername(tcp->fd, (struct sockaddr *)&address, &size) != 0)
+        address.ss_family = AF_UNSPEC;
+    tcp_address_write(&address, out, out_size);
+}
+
+struct loop *tcp_loop(const struct tcp *tcp)
+{
+    return tcp->loop;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void tcp_destroy(struct tcp *tcp)
+{
+    if (tcp == NULL)
+        return;
+    assert(!tcp->destroyed);
+    tcp->destroyed = true;
+    if (tcp->connector != NULL)
+        tcp_connector_abandon(tcp->connector);
+    if (tcp->fd < 0) {
+        memory_free(tcp); /* libuv never heard of it */
+        return;
+    }
+    uv_close((uv_handle_t *)&tcp->poll, on_handle_closed);
+    close(tcp->fd); /* libuv has stopped watching it by now */
+}
