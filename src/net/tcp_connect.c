@@ -113,6 +113,7 @@ static uint64_t addresses_left(const struct tcp_connector *connector)
     uint64_t count = 0;
     for (const struct addrinfo *each = connector->address; each != NULL; each = each->ai_next)
         count++;
+    assert(count > 0);
     return count;
 }
 

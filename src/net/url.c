@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -90,6 +91,7 @@ static bool target_read(struct slice text, struct url *url)
 
 int url_parse(const char *text, struct url *ret_url, struct err *err)
 {
+    assert(text != NULL);
     struct slice rest = slice_of(text);
     if (rest.size >= LIMIT_URL)
         return err_set(err, -EINVAL, "a URL may have %d bytes at most", LIMIT_URL - 1);

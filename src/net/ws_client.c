@@ -8,8 +8,8 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "net/http.h"
-#include "net/random.h"
 #include "net/url.h"
 
 #include <assert.h>
@@ -138,7 +138,7 @@ static void flush(struct ws_client *client)
 static const uint8_t *next_mask(struct ws_client *client)
 {
     if (client->masks_left == 0) {
-        random_fill(client->masks, sizeof(client->masks));
+        random_bytes(client->masks, sizeof(client->masks));
         client->masks_left = sizeof(client->masks);
     }
     client->masks_left -= MASK_SIZE;

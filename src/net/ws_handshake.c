@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The WebSocket opening handshake on HTTP heads (RFC 6455, section 4); declared in http.h. */
 #include "net/http.h"
-#include "net/random.h"
+
+#include "base/random.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,7 +30,7 @@ void ws_accept_for(struct slice key, char ret_accept[WS_ACCEPT_SIZE + 1])
 void ws_key_make(char ret_key[WS_KEY_SIZE + 1])
 {
     unsigned char bytes[KEY_BYTES];
-    random_fill(bytes, sizeof(bytes));
+    random_bytes(bytes, sizeof(bytes));
     EVP_EncodeBlock((unsigned char *)ret_key, bytes, sizeof(bytes));
 }
 
