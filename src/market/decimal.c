@@ -59,10 +59,11 @@ char *decimal_write(char *out, struct decimal value)
     uint64_t fraction = mantissa - whole * digits_powers[scale];
     if (UNLIKELY(scale > 8 || whole >= 100000000))
         return decimal_write_medium(out, mantissa, scale);
-    out = digits_write_word(out, digits_word(whole));
+    uint64_t word;
+    digits_word_pair(whole, fraction * digits_powers[8 - scale], &whole, &word);
+    out = digits_write_word(out, whole);
     /* Zeros are added behind the fraction to fill a word, and then not kept: a fraction of nothing
      * but zeros leaves not even the point. */
-    uint64_t word = digits_word(fraction * digits_powers[8 - scale]);
     *out = '.';
     word_store(out + 1, word + DIGITS_ZEROS);
     return out + ((9 - digits_zeros_behind(word)) & -(size_t)(word != 0));

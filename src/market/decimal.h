@@ -28,8 +28,10 @@ enum decimal_verdict {
  * Reads [+-] digits [. digits] [(e|E) [+-] digits]; at least one digit before the point, or after
  * it (".5" and "5." are invalid: no exchange sends them). *ret_end is set behind the number when
  * the verdict is not DECIMAL_INVALID. Zeros at the front are not significant; zeros at the end are
- * kept in the scale unless the digits would pass 18. text must be followed by 16 readable bytes,
- * and by a byte that ends the number (a NUL will do).
+ * kept in the scale unless the digits would pass 18; an exponent out of bounds is brought into them
+ * where the digits allow it. So whether a number is taken depends on its value, not on its spelling
+ * (a zero always is). *ret_value is set on DECIMAL_OK only. text must be followed by 16 readable
+ * bytes, and by a byte that ends the number (a NUL will do).
  */
 enum decimal_verdict decimal_read(const char *text, const char **ret_end,
                                   struct decimal *ret_value);

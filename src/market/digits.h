@@ -12,7 +12,7 @@
 
 /* Sixteen bytes at a time where every machine of the kind can do it; DIGITS_PLAIN is for the tests
  * of the other way. */
-#if defined(__SSE2__) && !defined(DIGITS_PLAIN)
+#if defined(__SSE2__) && defined(__x86_64__) && !defined(DIGITS_PLAIN)
 #define DIGITS_WIDE
 #include <emmintrin.h>
 #endif
@@ -76,6 +76,30 @@ static ALWAYS_INLINE uint64_t digits_word(uint64_t value)
 static ALWAYS_INLINE uint64_t digits_value_of(const char *at, unsigned count)
 {
     return digits_value((word_load(at) ^ DIGITS_ZEROS) << ((0 - 8 * count) & 63));
+}
+
+/* digits_word of two values below 10^8. */
+static ALWAYS_INLINE void digits_word_pair(uint64_t first, uint64_t second, uint64_t *ret_first,
+                                           uint64_t *ret_second)
+{
+#ifdef DIGITS_WIDE
+    /* The steps of digits_word, side by side. */
+    __m128i value = _mm_set_epi64x((int64_t)second, (int64_t)first);
+    __m128i high = _mm_srli_epi64(_mm_mul_epu32(value, _mm_set1_epi64x(109951163)), 40);
+    value = _mm_sub_epi64(value, _mm_mul_epu32(high, _mm_set1_epi64x(10000)));
+    value = _mm_or_si128(high, _mm_slli_epi64(value, 32));
+    high = _mm_srli_epi16(_mm_mulhi_epu16(value, _mm_set1_epi32(5243)), 3);
+    value = _mm_sub_epi16(value, _mm_mullo_epi16(high, _mm_set1_epi32(100)));
+    value = _mm_or_si128(high, _mm_slli_epi32(value, 16));
+    high = _mm_mulhi_epu16(value, _mm_set1_epi16(6554));
+    value = _mm_sub_epi16(value, _mm_mullo_epi16(high, _mm_set1_epi16(10)));
+    value = _mm_or_si128(high, _mm_slli_epi16(value, 8));
+    *ret_first = (uint64_t)_mm_cvtsi128_si64(value);
+    *ret_second = (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(value, value));
+#else
+    *ret_first = digits_word(first);
+    *ret_second = digits_word(second);
+#endif
 }
 
 #ifdef DIGITS_WIDE
@@ -159,13 +183,14 @@ static ALWAYS_INLINE char *digits_write(char *out, uint64_t value)
         return digits_write_word(out, digits_word(value));
     uint64_t high = value / eight;
     uint64_t low = value - high * eight;
-    if (LIKELY(high < eight)) {
-        out = digits_write_word(out, digits_word(high));
-    } else {
+    if (UNLIKELY(high >= eight)) {
         out = digits_write_word(out, digits_word(high / eight));
         word_store(out, digits_word(high % eight) + DIGITS_ZEROS);
-        out += 8;
+        word_store(out + 8, digits_word(low) + DIGITS_ZEROS);
+        return out + 16;
     }
-    word_store(out, digits_word(low) + DIGITS_ZEROS);
+    digits_word_pair(high, low, &high, &low);
+    out = digits_write_word(out, high);
+    word_store(out, low + DIGITS_ZEROS);
     return out + 8;
 }

@@ -6,7 +6,7 @@
 #include "market/encode.h"
 
 #include "market/digits.h"
-#include "market/scan.h"
+#include "market/text_run.h"
 #include "market/utf8.h"
 
 #include <assert.h>
@@ -126,20 +126,37 @@ static ALWAYS_INLINE uint64_t word_load_part(const char *at, size_t size)
     return word | UINT64_C(0x2020202020202020) << (8 * size);
 }
 
+/* 8 to 16 bytes as two words that overlap. */
+static ALWAYS_INLINE char *put_text_medium(char *out, struct slice text)
+{
+    uint64_t first = word_load(text.data);
+    uint64_t last = word_load(text.data + text.size - sizeof(last));
+    if (UNLIKELY((text_stops(first) | text_stops(last)) != 0))
+        return put_text_long(out, text);
+    word_store(out, first);
+    word_store(out + text.size - sizeof(last), last);
+    out[text.size] = '"';
+    return out + text.size + 1;
+}
+
 char *json_write_text(char *out, struct slice text)
 {
     *out++ = '"';
-    for (; text.size >= sizeof(uint64_t); text.size -= sizeof(uint64_t)) {
+    if (text.size - sizeof(uint64_t) <= sizeof(uint64_t))
+        return put_text_medium(out, text);
+    for (; text.size > sizeof(uint64_t); text.size -= sizeof(uint64_t)) {
         uint64_t word = word_load(text.data);
-        if (UNLIKELY(scan_text_stops(word) != 0))
+        if (UNLIKELY(text_stops(word) != 0))
             return put_text_long(out, text);
         word_store(out, word);
         out += sizeof(uint64_t);
         text.data += sizeof(uint64_t);
     }
+    if (text.size == sizeof(uint64_t))
+        return put_text_medium(out, text);
     if (text.size > 0) {
         uint64_t word = word_load_part(text.data, text.size);
-        if (UNLIKELY(scan_text_stops(word) != 0))
+        if (UNLIKELY(text_stops(word) != 0))
             return put_text_long(out, text);
         /* No more than the promised bytes are touched, be the text ever so short. */
         if (text.size >= 4)

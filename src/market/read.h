@@ -2,7 +2,9 @@
 /*
  * The reader of our own JSON, whole messages with their head: what a follower, the keeper and
  * `tickwire tail` use. It takes keys in any order, ignores keys that it does not know, and never
- * trusts: a record may come from a broker that anybody can write to.
+ * trusts: a record may come from a broker that anybody can write to. Malformed is: not JSON, a key
+ * of the type missing, twice or of another kind, a number that is negative or out of bounds, a
+ * snapshot of a book that is not in order.
  */
 #pragma once
 

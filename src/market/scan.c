@@ -107,21 +107,12 @@ int64_t scan_integer_long(struct scan *scan)
     return (int64_t)(negative ? 0 - value : value);
 }
 
-/* Takes the word when it comes next. */
-static bool take_word(struct scan *scan, struct slice word)
-{
-    if (memcmp(scan->at, word.data, word.size) != 0)
-        return false;
-    scan->at += word.size;
-    return true;
-}
-
 bool scan_boolean(struct scan *scan)
 {
     scan_space(scan);
-    if (take_word(scan, SLICE("true")))
+    if (scan_take_exact(scan, SLICE("true")))
         return true;
-    if (!take_word(scan, SLICE("false")))
+    if (!scan_take_exact(scan, SLICE("false")))
         scan_fail(scan);
     return false;
 }
@@ -129,7 +120,7 @@ bool scan_boolean(struct scan *scan)
 bool scan_take_null(struct scan *scan)
 {
     scan_space(scan);
-    return take_word(scan, SLICE("null"));
+    return scan_take_exact(scan, SLICE("null"));
 }
 
 static void skip_scalar(struct scan *scan)

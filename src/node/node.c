@@ -148,8 +148,6 @@ static void node_open_gateway(struct node *node)
 
 /* ---- what operators read ---- */
 
-static const char *const state_names[] = {"connecting", "live", "stale", "down"};
-
 static void node_fill_health(void *context, struct admin_health *ret_health)
 {
     const struct node *node = context;
@@ -164,7 +162,7 @@ static void node_fill_health(void *context, struct admin_health *ret_health)
         session_describe(node->sessions[i], &info);
         ret_health->exchanges[ret_health->exchange_count++] = (struct admin_exchange){
             .name = info.exchange,
-            .state = state_names[info.state],
+            .state = status_state_names[info.state],
             .since_us = info.since_us,
             .age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000,
             .connections = info.connections,

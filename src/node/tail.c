@@ -84,7 +84,7 @@ static void print_row(const struct read_message *message)
            (int)message->type.size, message->type.data);
     switch (event->type) {
     case EVENT_TRADE:
-        printf(" %-4s %s x %s", event->trade.side == SIDE_BUY ? "buy" : "sell",
+        printf(" %-4s %s x %s", side_names[event->trade.side],
                write_decimal(price, event->trade.price), write_decimal(size, event->trade.size));
         break;
     case EVENT_TICKER:
@@ -95,18 +95,15 @@ static void print_row(const struct read_message *message)
                        write_decimal(price, event->ticker.value[i]));
         break;
     case EVENT_BOOK:
-        printf(" %-8s %u bids, %u asks",
-               event->book.action == BOOK_SNAPSHOT ? "snapshot" : "update", event->book.bids.count,
-               event->book.asks.count);
+        printf(" %-8s %u bids, %u asks", book_action_names[event->book.action],
+               event->book.bids.count, event->book.asks.count);
         print_level("bid", event->book.bids);
         print_level("ask", event->book.asks);
         break;
-    case EVENT_STATUS: {
-        static const char *const names[] = {"connecting", "live", "stale", "down"};
-        printf(" %s %.*s", names[event->status.state], (int)event->status.reason.size,
+    case EVENT_STATUS:
+        printf(" %s %.*s", status_state_names[event->status.state], (int)event->status.reason.size,
                event->status.reason.data);
         break;
-    }
     case EVENT_GAP:
         printf(" %.*s %.*s", (int)event->gap.channel.size, event->gap.channel.data,
                (int)event->gap.reason.size, event->gap.reason.data);

@@ -24,7 +24,6 @@ import urllib.request
 from show import ROOT, end, run, say
 
 SUITE = "bookworm"
-MIRROR_OF_DEBIAN = "http://deb.debian.org/debian"
 CACHE = os.path.join(ROOT, "build", "fresh")
 INSIDE = "/root/tickwire"
 START_SECONDS_MAX = 900
@@ -41,7 +40,7 @@ def mirror():
         uri, _, release = line.partition(" ")
         if release == SUITE:
             return uri
-    return MIRROR_OF_DEBIAN
+    sys.exit(f"fresh: apt knows no archive of {SUITE} here")
 
 
 def make_base(folder):
