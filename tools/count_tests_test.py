@@ -29,8 +29,8 @@ class CountTest(unittest.TestCase):
         self.assertEqual(count_meson(meson("OK", good) + "\n" + meson("FAIL", bad)), (5, 1, 0))
 
     def test_junit(self):
-        suite = '<testsuites><testsuite tests="9" failures="2" errors="1" skipped="3"/></testsuites>'
-        self.assertEqual(count_junit(suite), (3, 3, 3))
+        suite = '<testsuite tests="9" failures="2" errors="1" skipped="3"/>'
+        self.assertEqual(count_junit(f"<testsuites>{suite}</testsuites>"), (3, 3, 3))
 
     def test_unittest(self):
         self.assertEqual(count_unittest("..\nRan 2 tests in 0.1s\n\nOK\n"), (2, 0, 0))

@@ -350,12 +350,10 @@ struct client *client_create(struct gateway *gateway, const struct client_start 
 void client_begin(struct client *client, struct slice bytes)
 {
     tcp_set_callbacks(client->tcp, &client_callbacks, client);
-    if (client->deadline_ns > 0) {
+    if (client->deadline_ns > 0)
         client_place(client, clock_monotonic_ns());
-    } else {
-        metric_add(client->gateway->joined, 1);
+    else
         client_join(client);
-    }
     if (bytes.size > 0) {
         struct buffer copy; /* the parser unmasks in place, and these bytes are the HTTP reader's */
         buffer_init(&copy, LIMIT_READ_BUFFER);

@@ -134,9 +134,9 @@ static bool gateway_read_query(struct gateway *gateway, struct http_connection *
         start->has_token = true;
         start->token_epoch = token.epoch;
         start->token_seq = token.seq;
-    } else if (present) {
-        metric_add(gateway->not_resumed, 1); /* of another stream: a fresh start */
     }
+    if (!start->has_token) /* a token of another stream is a fresh start, too */
+        metric_add(present ? gateway->not_resumed : gateway->joined, 1);
     read = http_query_find(query, "snapshot", text, sizeof text, &present);
     if (present && (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0))) {
         http_answer_problem(connection, 400, "snapshot must be 0 or 1");

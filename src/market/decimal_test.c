@@ -71,7 +71,7 @@ static void reference_write(const struct reference *reference, char *out)
     long count = (long)strlen(reference->digits);
     long whole = count + reference->place;
     if (count == 0) {
-        strncpy(out, "0", 2);
+        memcpy(out, "0", 2);
         return;
     }
     if (reference->negative)
