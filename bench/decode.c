@@ -14,6 +14,7 @@
 #define MESSAGES_MAX (16 * MEBIBYTE)
 #define REPEAT_MAX 1000000000
 #define INSTRUMENTS 4096
+#define ENCODED_MAX ((size_t)2 * MEBIBYTE) /* the largest message, whatever its levels */
 
 /* The messages, one behind the other with their padding. */
 struct corpus {
@@ -27,7 +28,8 @@ struct work {
     struct instruments *instruments;
     struct event_batch *batch;
     void *state;
-    struct buffer encoded;
+    struct slice name;
+    char *encoded; /* owned; ENCODED_MAX bytes */
 };
 
 /* ---- the messages ---- */
@@ -93,31 +95,36 @@ static int corpus_load(struct corpus *corpus, const char *path, struct err *err)
 
 /* ---- the work ---- */
 
-static void event_work(struct work *work, const struct event *event,
-                       struct bench_decode_result *result)
+/* Returns the bytes written. */
+static size_t event_work(struct work *work, const struct event *event)
 {
-    if (event->type == EVENT_CANDLE) /* not part of the stream */
-        return;
-    struct slice name = slice_of(work->exchange->name);
-    buffer_clear(&work->encoded);
-    char *out = buffer_reserve(&work->encoded, event_encode_max(event, name));
-    if (out != NULL)
-        result->encoded += (uint64_t)(event_encode(out, event, name) - out);
+    if (event->type == EVENT_CANDLE || /* not part of the stream */
+        event_encode_max(event, work->name) > ENCODED_MAX)
+        return 0;
+    return (size_t)(event_encode(work->encoded, event, work->name) - work->encoded);
 }
 
 static void corpus_work(struct work *work, const struct corpus *corpus,
                         struct bench_decode_result *result)
 {
     struct decode_input input = {.received_us = 1, .instruments = work->instruments};
+    struct event_batch *batch = work->batch;
+    exchange_decode_fn *decode = work->exchange->decode;
+    void *state = work->state;
+    uint64_t errors = 0;
+    uint64_t bytes = 0;
+    uint64_t encoded = 0;
     for (size_t i = 0; i < corpus->count; i++) {
         input.text = corpus->message[i];
-        enum decode_verdict verdict = work->exchange->decode(work->state, &input, work->batch);
-        result->errors += verdict == DECODE_MALFORMED;
-        result->bytes += input.text.size;
-        for (uint32_t e = 0; e < work->batch->event_count; e++)
-            event_work(work, &work->batch->event[e], result);
+        errors += decode(state, &input, batch) == DECODE_MALFORMED;
+        bytes += input.text.size;
+        for (uint32_t e = 0; e < batch->event_count; e++)
+            encoded += event_work(work, &batch->event[e]);
     }
     result->messages += corpus->count;
+    result->errors += errors;
+    result->bytes += bytes;
+    result->encoded += encoded;
 }
 
 static void work_open(struct work *work, const struct exchange *exchange)
@@ -126,12 +133,13 @@ static void work_open(struct work *work, const struct exchange *exchange)
     work->instruments = instruments_create(INSTRUMENTS, true);
     work->batch = memory_alloc(sizeof(*work->batch));
     work->state = exchange->state_size == 0 ? NULL : memory_alloc(exchange->state_size);
-    buffer_init(&work->encoded, LIMIT_RECORD);
+    work->name = slice_of(exchange->name);
+    work->encoded = memory_alloc(ENCODED_MAX);
 }
 
 static void work_close(struct work *work)
 {
-    buffer_release(&work->encoded);
+    memory_free(work->encoded);
     memory_free(work->state);
     memory_free(work->batch);
     instruments_destroy(work->instruments);

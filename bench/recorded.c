@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Read with the product's own scanner; the escapes are resolved here, as the product never does. */
 #include "bench/recorded.h"
 
 #include "market/scan.h"

@@ -138,14 +138,10 @@ static void event_round_trip(const struct event *event, struct slice exchange)
 
 int fuzz_decode(const char *exchange_name, unsigned generation, const uint8_t *data, size_t size)
 {
-    static struct instruments *instruments;
     struct slice name = slice_of(exchange_name);
     const struct exchange *exchange = exchange_find(name, generation);
     require(exchange != NULL, "the exchange is there");
-    if (instruments == NULL || instruments_count(instruments) == INSTRUMENTS) {
-        instruments_destroy(instruments);
-        instruments = instruments_create(INSTRUMENTS, true);
-    }
+    struct instruments *instruments = instruments_create(INSTRUMENTS, true);
     char *text = memory_alloc(size + 1 + LIMIT_PADDING);
     if (size > 0)
         memcpy(text, data, size);
@@ -156,5 +152,6 @@ int fuzz_decode(const char *exchange_name, unsigned generation, const uint8_t *d
     for (uint32_t i = 0; i < batch.event_count; i++)
         event_round_trip(&batch.event[i], name);
     memory_free(text);
+    instruments_destroy(instruments);
     return 0;
 }

@@ -14,12 +14,12 @@
 #define LEVEL_HALF (LIMIT_MESSAGE_LEVELS + 1)
 
 /*
- * The times that can be told from a slip of unit: milliseconds up to the year 5138, and, where an
- * exchange sends both, microseconds of 16 digits.
+ * Times in microseconds stay exact in a JavaScript number (up to the year 2255), and a slip of unit
+ * shows: milliseconds have at most 13 digits, and microseconds, where an exchange sends both, 16.
  */
-#define TIME_MS_MAX INT64_C(99999999999999)
+#define TIME_US_MAX INT64_C(9007199254740991)
 #define TIME_US_MIN INT64_C(1000000000000000)
-#define TIME_US_MAX INT64_C(9999999999999999)
+#define TIME_MS_MAX (TIME_US_MAX / 1000)
 
 static ALWAYS_INLINE void batch_begin(struct event_batch *batch)
 {
@@ -96,6 +96,26 @@ static ALWAYS_INLINE bool text_is(struct slice text, struct slice literal)
 }
 
 /*
+ * Whether both are the same but for case. (And but for the few signs that differ in the same bit:
+ * it is a check for contradictions, symbols are looked up exactly.) Both must lie in a message, so
+ * that whole words can be loaded behind them.
+ */
+static ALWAYS_INLINE bool same_symbol(struct slice left, struct slice right)
+{
+    const uint64_t case_bits = UINT64_C(0x2020202020202020); /* of upper and lower case */
+    if (left.size != right.size)
+        return false;
+    uint64_t differing = 0;
+    size_t at = 0;
+    for (; left.size - at >= 8; at += 8)
+        differing |= word_load(left.data + at) ^ word_load(right.data + at);
+    if (at < left.size)
+        differing |= (word_load(left.data + at) ^ word_load(right.data + at))
+                     << (64 - 8 * (left.size - at));
+    return (differing & ~case_bits) == 0;
+}
+
+/*
  * What a text that did not scan as anything known is: of an unknown type when it is valid JSON all
  * the same, else malformed.
  */
@@ -106,7 +126,15 @@ enum decode_verdict unknown_or_malformed(struct slice text);
  * LIMIT_MESSAGE_LEVELS, prices > 0 and sizes >= 0, into out. False when it is no such array, or a
  * number is out of bounds; the scan may then have failed.
  */
-bool levels_read(struct scan *scan, struct level *out, uint32_t *ret_count);
+static ALWAYS_INLINE bool levels_read(struct scan *scan, struct level *out, uint32_t *ret_count)
+{
+    uint32_t count = scan_levels(scan, out, LIMIT_MESSAGE_LEVELS);
+    int64_t signs = 0; /* negative as soon as one number is out of bounds */
+    for (uint32_t i = 0; i < count; i++)
+        signs |= (out[i].price.mantissa - 1) | out[i].size.mantissa;
+    *ret_count = count;
+    return !scan->failed && signs >= 0;
+}
 
 static ALWAYS_INLINE struct levels levels_of(const struct level *level, uint32_t count)
 {

@@ -56,22 +56,21 @@ struct instrument *instruments_at(struct instruments *instruments, uint32_t inde
  * signs, which the comparison then tells apart). */
 #define CASE_BITS UINT64_C(0x2020202020202020)
 
-static uint64_t folded_load(const char *data, size_t size)
+static ALWAYS_INLINE uint64_t folded_load(const char *data, size_t size)
 {
     uint64_t word = 0;
-    assert(size <= sizeof(word));
     memcpy(&word, data, size);
     return word | CASE_BITS;
 }
 
-static uint64_t hash_mix(uint64_t hash, uint64_t word)
+static ALWAYS_INLINE uint64_t hash_mix(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
     return hash ^ (hash >> 29);
 }
 
 /* Words overlap instead of a loop over the last bytes. */
-static uint64_t native_hash(struct slice native)
+static ALWAYS_INLINE uint64_t native_hash(struct slice native)
 {
     uint64_t hash = native.size;
     const char *data = native.data;
@@ -89,23 +88,38 @@ static uint64_t native_hash(struct slice native)
     return hash;
 }
 
+/* Equality without a call, for the sizes that symbols have; in the same case, as they mostly are.
+ */
+static ALWAYS_INLINE bool same_bytes(const char *stored, struct slice native)
+{
+    size_t size = native.size;
+    if (LIKELY(size >= 4 && size < 8))
+        return memcmp(stored, native.data, 4) == 0 &&
+               memcmp(stored + size - 4, native.data + size - 4, 4) == 0;
+    return memcmp(stored, native.data, size) == 0;
+}
+
 static char ascii_upper(char byte)
 {
     return byte >= 'a' && byte <= 'z' ? (char)(byte - 'a' + 'A') : byte;
 }
 
-static bool native_equal(const char *stored, struct slice native)
+static bool same_caseless(const char *stored, struct slice native)
 {
-    if (memcmp(stored, native.data, native.size) == 0)
-        return stored[native.size] == '\0';
     for (size_t i = 0; i < native.size; i++)
         if (ascii_upper(stored[i]) != ascii_upper(native.data[i]))
             return false;
-    return stored[native.size] == '\0';
+    return true;
+}
+
+static ALWAYS_INLINE bool native_equal(const char *stored, struct slice native)
+{
+    return stored[native.size] == '\0' &&
+           (LIKELY(same_bytes(stored, native)) || same_caseless(stored, native));
 }
 
 /* The slot that holds the native symbol, or the free one where it would go. */
-static uint32_t *slot_find(struct instruments *instruments, struct slice native)
+static ALWAYS_INLINE uint32_t *slot_find(struct instruments *instruments, struct slice native)
 {
     uint32_t at = (uint32_t)native_hash(native) & instruments->mask;
     while (instruments->table[at] != 0) {
@@ -138,18 +152,24 @@ struct instrument *instruments_add(struct instruments *instruments, const struct
     return instrument;
 }
 
+/* Adds what the exchange's spelling can be read of. */
+static struct instrument *instrument_learn(struct instruments *instruments,
+                                           const struct exchange *exchange, struct slice native)
+{
+    struct symbol symbol;
+    char spelling[LIMIT_NATIVE_SYMBOL];
+    if (!exchange->from_native(native, &symbol) || !exchange->to_native(&symbol, spelling))
+        return NULL;
+    return instruments_add(instruments, &symbol, slice_of(spelling));
+}
+
 struct instrument *instruments_find(struct instruments *instruments,
                                     const struct exchange *exchange, struct slice native)
 {
-    if (!native_fits(native))
+    if (UNLIKELY(!native_fits(native)))
         return NULL;
     const uint32_t *slot = slot_find(instruments, native);
     if (LIKELY(*slot != 0))
         return &instruments->entry[*slot - 1];
-    struct symbol symbol;
-    char spelling[LIMIT_NATIVE_SYMBOL];
-    if (!instruments->learn || !exchange->from_native(native, &symbol) ||
-        !exchange->to_native(&symbol, spelling))
-        return NULL;
-    return instruments_add(instruments, &symbol, slice_of(spelling));
+    return instruments->learn ? instrument_learn(instruments, exchange, native) : NULL;
 }

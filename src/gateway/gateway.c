@@ -124,8 +124,13 @@ static bool gateway_read_query(struct gateway *gateway, struct http_connection *
     char text[TOKEN_TEXT_MAX];
     bool present = false;
     struct token token;
-    start->snapshot_wanted = true;
-    bool read = http_query_find(query, "since", text, sizeof text, &present);
+    bool read = http_query_find(query, "snapshot", text, sizeof text, &present);
+    if (present && (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0))) {
+        http_answer_problem(connection, 400, "snapshot must be 0 or 1");
+        return false;
+    }
+    start->snapshot_wanted = !present || text[0] == '1';
+    read = http_query_find(query, "since", text, sizeof text, &present);
     if (present && (!read || !token_read(slice_of(text), &token))) {
         http_answer_problem(connection, 400, "since must be a token: STREAM.EPOCH.SEQ");
         return false;
@@ -134,16 +139,9 @@ static bool gateway_read_query(struct gateway *gateway, struct http_connection *
         start->has_token = true;
         start->token_epoch = token.epoch;
         start->token_seq = token.seq;
-    }
-    if (!start->has_token) /* a token of another stream is a fresh start, too */
+    } else { /* a token of another stream is a fresh start, too */
         metric_add(present ? gateway->not_resumed : gateway->joined, 1);
-    read = http_query_find(query, "snapshot", text, sizeof text, &present);
-    if (present && (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0))) {
-        http_answer_problem(connection, 400, "snapshot must be 0 or 1");
-        return false;
     }
-    if (present)
-        start->snapshot_wanted = text[0] == '1';
     return true;
 }
 

@@ -6,7 +6,7 @@ Every message of the recorded sets of Binance, Upbit and Bithumb goes through de
 comes out is compared, as decimals, with the expected events. A difference counts unless
 tests/differences.md names it. Ends with one JSON line; exit status 0 when all is equal.
 
-    recordings.py [BUILD_DIR]
+TICKWIRE_BUILD names the build folder; default: build.
 """
 import collections
 import decimal
@@ -15,19 +15,15 @@ import json
 import os
 import re
 import subprocess
-import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from show import BUILD, ROOT, end, say
+
 SHARED = os.path.join(ROOT, "..", "shared")
 EXCHANGES = [  # (how a set's folder begins, exchange, generation)
     ("binance", "binance", 0),
     ("upbit", "upbit", 0),
     ("bithumb", "bithumb", 1),
 ]
-
-
-def log(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def read_lines(path):
@@ -50,9 +46,9 @@ def find_sets():
     return found
 
 
-def decode(build, exchange, generation, lines):
+def decode(exchange, generation, lines):
     """What decode_dump makes of the lines, in their order."""
-    tool = os.path.join(build, "tests", "tools", "decode_dump")
+    tool = os.path.join(BUILD, "tests", "tools", "decode_dump")
     arguments = [tool, "--exchange", exchange, "--generation", str(generation), "--learn"]
     text = "".join(json.dumps({"i": line["i"], "raw": line["raw"]}) + "\n" for line in lines)
     done = subprocess.run(arguments, input=text.encode(), stdout=subprocess.PIPE, check=True)
@@ -225,10 +221,10 @@ def known_differences():
     return known
 
 
-def show_set(build, name, exchange, generation, known):
+def show_set(name, exchange, generation, known):
     recording = os.path.join(SHARED, "recordings", name + ".jsonl.gz")
     lines = read_lines(recording)
-    decoded = decode(build, exchange, generation, lines)
+    decoded = decode(exchange, generation, lines)
     verdicts = collections.Counter(message["verdict"] for message in decoded)
     expected_path = os.path.join(SHARED, "expected", name + ".jsonl.gz")
     compared, differences = collections.Counter(), []
@@ -238,36 +234,31 @@ def show_set(build, name, exchange, generation, known):
             compared["final_books"], found = check_books(decoded, recording)
             differences += found
     for i, text in differences:
-        log(f"  {name} {i}: {text[:400]}")
+        say(f"  {name} {i}: {text[:400]}")
     figures = {"messages": len(lines), "decoded": verdicts.pop("events", 0),
                "classified": dict(verdicts), "compared": dict(compared),
                "differing": len(differences),
                "listed": sum((name, i) in known for i, _ in differences)}
-    log(f"{name}: {json.dumps(figures)}")
+    say(f"{name}: {json.dumps(figures)}")
     whole = len(decoded) == len(lines) and "unreadable" not in verdicts
     return figures, whole and figures["differing"] == figures["listed"]
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build")
     if not os.path.isdir(os.path.join(SHARED, "recordings")):
-        skipped = ["../shared/recordings is not there"]
-        print(json.dumps({"show": "recordings", "pass": True, "figures": {}, "skipped": skipped}))
-        return 0
+        end("recordings", True, {}, ["../shared/recordings is not there"])
     known = known_differences()
     sets, passed = {}, True
     for name, exchange, generation in find_sets():
         if name.startswith("bithumb/") and "pubwss" not in name:
             generation = 2
-        sets[name], good = show_set(build, name, exchange, generation, known)
+        sets[name], good = show_set(name, exchange, generation, known)
         passed = passed and good
     total = {key: sum(figures[key] for figures in sets.values())
              for key in ("messages", "decoded", "differing", "listed")}
     total["compared"] = sum(sum(figures["compared"].values()) for figures in sets.values())
-    figures = {**total, "sets": sets}
-    print(json.dumps({"show": "recordings", "pass": passed, "figures": figures, "skipped": []}))
-    return 0 if passed else 1
+    end("recordings", passed and total["messages"] > 0, {**total, "sets": sets})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,8 +6,8 @@
  *
  *     decode_dump --exchange NAME [--generation N] [--learn] < lines
  */
-#include "tests/tools/dump.h"
 #include "bench/recorded.h"
+#include "tests/tools/dump.h"
 
 #include "base/memory.h"
 

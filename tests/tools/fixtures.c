@@ -5,8 +5,8 @@
  */
 #include "tests/tools/fixtures.h"
 
-#include "tests/tools/dump.h"
 #include "bench/recorded.h"
+#include "tests/tools/dump.h"
 
 #include "base/memory.h"
 #include "market/book.h"

@@ -8,6 +8,7 @@
 
 #include "exchange/binance/binance.h"
 #include "exchange/binance/payload.h"
+#include "exchange/binance/usual.h"
 #include "exchange/decoding.h"
 
 /* A whole message, taken apart. */
@@ -27,32 +28,9 @@ struct message {
 
 /* ---- who and when ---- */
 
-/* The bits that tell upper from lower case. */
-#define CASE_BITS UINT64_C(0x2020202020202020)
-
-/*
- * Whether both are the same but for case. (And but for the few signs that differ in the same bit:
- * it is a check for contradictions, the symbol itself is looked up exactly.) Both lie in a message,
- * so that whole words can be loaded behind them.
- */
-static bool same_symbol(struct slice left, struct slice right)
-{
-    if (left.size != right.size)
-        return false;
-    for (size_t i = 0; i < left.size; i += 8) {
-        uint64_t differing = (word_load(left.data + i) ^ word_load(right.data + i)) & ~CASE_BITS;
-        size_t count = left.size - i;
-        if (count < 8)
-            differing <<= 64 - 8 * count;
-        if (differing != 0)
-            return false;
-    }
-    return true;
-}
-
 /* Whose data it is: of the payload's symbol or the stream's, which must not contradict. */
-static enum decode_verdict instrument_find(const struct message *message,
-                                           struct instrument **ret_instrument)
+static ALWAYS_INLINE enum decode_verdict instrument_find(const struct message *message,
+                                                         struct instrument **ret_instrument)
 {
     struct slice native = message->native;
     if (payload_has(&message->payload, 's', SHAPE_TEXT)) {
@@ -235,7 +213,8 @@ static uint32_t partial_depth(struct slice kind)
     static const struct slice depth = {.data = "depth", .size = 5};
     struct slice speed;
     uint64_t levels;
-    if (!slice_starts_with(kind, depth))
+    if (kind.size <= depth.size || memcmp(kind.data, depth.data, depth.size) != 0 ||
+        kind.data[depth.size] == '@')
         return 0;
     kind = (struct slice){.data = kind.data + depth.size, .size = kind.size - depth.size};
     struct slice digits = slice_split(kind, '@', &speed);
@@ -243,16 +222,15 @@ static uint32_t partial_depth(struct slice kind)
 }
 
 /* A book's event with both sides; ids and action are the caller's. */
-static enum decode_verdict book_begin(struct message *message, unsigned bids, unsigned asks,
-                                      struct event **ret_event)
+static ALWAYS_INLINE enum decode_verdict book_begin(struct message *message, unsigned bids,
+                                                    unsigned asks, struct event **ret_event)
 {
     const struct payload *payload = &message->payload;
-    unsigned lists = 0; /* exactly these two: another pair would have been read over them */
-    lists += payload->shape[SLOT('b')] == SHAPE_LEVELS;
-    lists += payload->shape[SLOT('a')] == SHAPE_LEVELS;
-    lists += payload->shape[SLOT_BIDS] == SHAPE_LEVELS;
-    lists += payload->shape[SLOT_ASKS] == SHAPE_LEVELS;
-    if (payload->shape[bids] != SHAPE_LEVELS || payload->shape[asks] != SHAPE_LEVELS || lists != 2)
+    /* Exactly these two lists: another pair would have been read over them. */
+    const unsigned other_bids = SLOT('b') + SLOT_BIDS - bids;
+    const unsigned other_asks = SLOT('a') + SLOT_ASKS - asks;
+    if (payload->shape[bids] != SHAPE_LEVELS || payload->shape[asks] != SHAPE_LEVELS ||
+        payload->shape[other_bids] == SHAPE_LEVELS || payload->shape[other_asks] == SHAPE_LEVELS)
         return DECODE_MALFORMED;
     struct instrument *instrument;
     enum decode_verdict verdict = instrument_find(message, &instrument);
@@ -262,10 +240,11 @@ static enum decode_verdict book_begin(struct message *message, unsigned bids, un
     struct event *event = batch_event(batch, EVENT_BOOK, message->input, instrument);
     uint32_t bid_count = payload->slot[bids].level_count;
     uint32_t ask_count = payload->slot[asks].level_count;
-    event->book = (struct book_change){.action = BOOK_UPDATE,
-                                       .proof = BOOK_PROOF_NONE,
-                                       .bids = levels_of(batch->level, bid_count),
-                                       .asks = levels_of(batch->level + LEVEL_HALF, ask_count)};
+    event->book.action = BOOK_UPDATE;
+    event->book.proof = BOOK_PROOF_NONE;
+    event->book.depth = 0;
+    event->book.bids = levels_of(batch->level, bid_count);
+    event->book.asks = levels_of(batch->level + LEVEL_HALF, ask_count);
     batch->level_count = bid_count + ask_count;
     *ret_event = event;
     return DECODE_EVENTS;
@@ -287,7 +266,8 @@ static enum decode_verdict book_make_whole(struct event_batch *batch, struct eve
 }
 
 /* The ids of a difference; the futures' have the one before as well. */
-static bool difference_ids_take(const struct payload *payload, struct book_change *book)
+static ALWAYS_INLINE bool difference_ids_take(const struct payload *payload,
+                                              struct book_change *book)
 {
     const uint8_t previous = payload->shape[SLOT_PREVIOUS_ID];
     if (!payload_has(payload, 'U', SHAPE_INTEGER) || !payload_has(payload, 'u', SHAPE_INTEGER) ||
@@ -335,6 +315,7 @@ static enum decode_verdict partial_book_decode(struct message *message)
     enum decode_verdict verdict = book_begin(message, SLOT_BIDS, SLOT_ASKS, &event);
     if (verdict != DECODE_EVENTS)
         return verdict;
+    event->book.first_id = event->book.previous_id = 0;
     event->book.last_id = payload->slot[SLOT_LAST_UPDATE_ID].integer;
     return book_make_whole(message->batch, event, depth);
 }
@@ -547,8 +528,26 @@ static enum decode_verdict message_read_all(struct message *message, struct scan
     return DECODE_EVENTS;
 }
 
-static enum decode_verdict message_decode(struct message *message)
+/* The stream's name with the payload's symbol in front, as it always is; else by its first '@'. */
+static ALWAYS_INLINE void stream_split(struct message *message, struct slice stream)
 {
+    size_t size = payload_text(&message->payload, 's').size;
+    if (LIKELY(size < stream.size && stream.data[size] == '@')) {
+        message->native = (struct slice){.data = stream.data, .size = size};
+        message->kind =
+            (struct slice){.data = stream.data + size + 1, .size = stream.size - size - 1};
+    } else {
+        message->native = slice_split(stream, '@', &message->kind);
+    }
+}
+
+static enum decode_verdict general_decode(struct message *message)
+{
+    payload_init(&message->payload);
+    message->native = message->kind = message->error = (struct slice){.data = NULL, .size = 0};
+    message->has_stream = message->has_data = message->has_result = false;
+    message->has_error = message->has_id = message->has_code = false;
+    message->has_bare = message->muddled = message->odd = false;
     struct scan scan = scan_begin(message->input->text);
     if (UNLIKELY(scan_peek(&scan) != '{'))
         return unknown_or_malformed(message->input->text);
@@ -566,6 +565,23 @@ static enum decode_verdict message_decode(struct message *message)
     return nameless_decode(message);
 }
 
+static enum decode_verdict message_decode(struct message *message)
+{
+    struct slice stream;
+    payload_init(&message->payload);
+    switch (usual_take(&message->payload, message->input->text, message->batch, &stream)) {
+    case USUAL_TRADE:
+        stream_split(message, stream);
+        return trade_decode(message, 't');
+    case USUAL_DIFFERENCE:
+        stream_split(message, stream);
+        return difference_decode(message);
+    case USUAL_NONE:
+        break;
+    }
+    return general_decode(message);
+}
+
 enum decode_verdict binance_decode(void *state, const struct decode_input *input,
                                    struct event_batch *batch)
 {
@@ -573,11 +589,6 @@ enum decode_verdict binance_decode(void *state, const struct decode_input *input
     struct message message;
     message.input = input;
     message.batch = batch;
-    message.native = message.kind = message.error = (struct slice){.data = NULL, .size = 0};
-    message.has_stream = message.has_data = message.has_result = false;
-    message.has_error = message.has_id = message.has_code = false;
-    message.has_bare = message.muddled = message.odd = false;
-    payload_init(&message.payload);
     batch_begin(batch);
     return batch_finish(batch, message_decode(&message));
 }

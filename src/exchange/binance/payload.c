@@ -5,12 +5,6 @@
 
 #include "exchange/decoding.h"
 
-void payload_init(struct payload *payload)
-{
-    memset(payload->shape, SHAPE_NONE, sizeof(payload->shape));
-    payload->repeated = 0;
-}
-
 /* After an attempt that failed, at a value that stands at `start`. */
 static void value_skip(struct scan *scan, const char *start)
 {

@@ -51,7 +51,11 @@ struct payload {
     struct slot slot[SLOT_COUNT];
 };
 
-void payload_init(struct payload *payload);
+static inline void payload_init(struct payload *payload)
+{
+    memset(payload->shape, SHAPE_NONE, sizeof(payload->shape));
+    payload->repeated = 0;
+}
 
 /* Takes the value of a key; false when the key has no slot and was passed over. */
 bool payload_take(struct payload *payload, struct scan *scan, struct slice key,

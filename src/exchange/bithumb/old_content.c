@@ -115,7 +115,7 @@ static bool fill_take(const struct fields *fields, struct trade *ret_trade, int6
         !calendar_read(fields->text[FILL_TIME], ' ', &korean_us))
         return false;
     *ret_us = korean_us - CALENDAR_KST_SECONDS * INT64_C(1000000);
-    return *ret_us > 0;
+    return *ret_us > 0 && *ret_us <= TIME_US_MAX;
 }
 
 /* One entry of the list. */
@@ -372,7 +372,7 @@ static bool ticker_take(struct old_decoding *decoding, const struct fields *fiel
                                &korean_us))
         return false;
     *ret_us = korean_us - CALENDAR_KST_SECONDS * INT64_C(1000000);
-    return *ret_us > 0;
+    return *ret_us > 0 && *ret_us <= TIME_US_MAX;
 }
 
 /* Two passes: the window first, as a ticker of another one is nothing of ours. */
