@@ -45,8 +45,8 @@
 
 /* exchanges */
 #define LIMIT_EXCHANGES 16
-#define LIMIT_EXCHANGE_SYMBOLS 2000 /* a session */
-#define LIMIT_REQUEST (64 * KIBIBYTE)
+#define LIMIT_EXCHANGE_SYMBOLS 2000    /* a session */
+#define LIMIT_REQUEST (512 * KIBIBYTE) /* one subscription message, all symbols in it */
 #define LIMIT_BACKOFF_MS 30000
 #define LIMIT_CONNECT_MS 10000
 

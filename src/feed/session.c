@@ -17,6 +17,11 @@
 
 #define NS_PER_MS 1000000
 
+/* Upbit takes all symbols of all channels in one message: each code with quotes and a comma. */
+static_assert(LIMIT_REQUEST >
+                  LIMIT_EXCHANGE_SYMBOLS * CHANNEL_COUNT * (LIMIT_NATIVE_SYMBOL + 3) + KIBIBYTE,
+              "the largest request fits");
+
 struct session {
     const struct exchange *exchange;
     struct loop *loop;
@@ -254,7 +259,7 @@ static void session_connect(void *context)
     struct ws_client_options options = {
         .url = session->url,
         .message_max = LIMIT_EXCHANGE_MESSAGE,
-        .queue_max = 4 * LIMIT_REQUEST,
+        .queue_max = 2 * LIMIT_REQUEST,
         .connect_ms = LIMIT_CONNECT_MS,
     };
     budget_spend(&session->connects, clock_monotonic_ns());

@@ -2,25 +2,49 @@
 """Runs each libFuzzer target under ASan and UBSan, and tells how many lines of what it is meant to
 test it has reached. FUZZ_SECONDS: for each target; default 60, and 5 in CI.
 
-A target is an executable of fuzz/meson.build. Its name, without `fuzz`, is an exchange (its own
-files: those of that exchange's decoder) or a module. Seeds: fuzz/corpus/NAME/, and an exchange's
-fixtures. What libFuzzer finds worth keeping stays in build/fuzz/corpus/NAME/."""
+A target is an executable fuzz_NAME of fuzz/meson.build with a row in TARGETS below. What libFuzzer
+finds worth keeping stays in build/fuzz/corpus/NAME/."""
 
 import concurrent.futures
 import glob
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 
 from show import IN_CI, ROOT, end, run, say
 
 BUILD = os.path.join(ROOT, "build", "fuzz")
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "5" if IN_CI else "60"))
 LINES_PERCENT_MIN = 80
-SEED_BYTES_MAX = 1 << 20
+
+
+def fixtures(*paths):
+    return [sys.executable, "fuzz/decode_corpus.py", "{folder}"] + [
+        "src/exchange/" + path for path in paths]
+
+
+def net(kind):
+    return [sys.executable, "fuzz/seeds_net.py", kind, "{folder}"]
+
+
+QUOTATION = ["src/exchange/quotation.c", "src/exchange/quotation_message.c"]
+OLD = ["src/exchange/bithumb/old_content.c", "src/exchange/bithumb/old_decode.c"]
+TARGETS = {  # whose lines count (what decodes, not the tables of adapters), and who writes the seeds
+    "binance": {
+        "files": [f"src/exchange/binance/{name}.c" for name in ("decode", "payload", "symbols", "usual")],
+        "seeds": fixtures("binance/fixtures/messages.jsonl"),
+    },
+    "upbit": {"files": QUOTATION, "seeds": fixtures("upbit/fixtures/messages.jsonl")},
+    "bithumb": {
+        "files": QUOTATION + OLD,
+        "seeds": fixtures("bithumb/fixtures/messages.jsonl", "bithumb/fixtures/old.jsonl"),
+    },
+    "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
+    "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
+}
 
 
 def tool(name):
@@ -32,6 +56,7 @@ def build():
         shutil.rmtree(BUILD, ignore_errors=True)
         run(["meson", "setup", BUILD, ROOT, "-Dfuzz=true", "-Db_sanitize=address,undefined",
              "-Db_lundef=false"], env={**os.environ, "CC": tool("clang")})
+    run(["ninja", "-C", BUILD, "build.ninja"])  # targets may have come since
     output = subprocess.run(["meson", "introspect", BUILD, "--targets"], cwd=ROOT,
                             stdout=subprocess.PIPE, check=True, text=True).stdout
     targets = {target["name"]: target["filename"][0] for target in json.loads(output)
@@ -44,35 +69,15 @@ def build():
 
 
 def bare(name):
-    return re.sub(r"^fuzz_|_fuzz$", "", name)
-
-
-def own_files(subject):
-    """The sources whose lines count."""
-    if os.path.isdir(os.path.join(ROOT, "src", "exchange", subject)):
-        found = glob.glob(os.path.join(ROOT, "src", "exchange", subject, "*.c"))
-    else:
-        found = [path for pattern in (f"{subject}.c", f"{subject}_*.c")
-                 for path in glob.glob(os.path.join(ROOT, "src", "*", pattern))]
-    return sorted(path for path in found if not path.endswith("_test.c"))
+    return name[len("fuzz_"):]
 
 
 def gather_seeds(subject, folder):
-    """Copies the seeds into one folder; a .jsonl file is one seed a line."""
+    """Has the target's script write its seeds into an empty folder; returns how many there are."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    paths = glob.glob(os.path.join(ROOT, "fuzz", "corpus", subject, "**"), recursive=True)
-    paths += glob.glob(os.path.join(ROOT, "src", "exchange", subject, "fixtures", "**"),
-                       recursive=True)
-    seeds = set()
-    for path in filter(os.path.isfile, paths):
-        with open(path, "rb") as file:
-            content = file.read(SEED_BYTES_MAX)
-        seeds.update(content.splitlines() if path.endswith(".jsonl") else [content])
-    for seed in seeds:
-        with open(os.path.join(folder, hashlib.sha1(seed).hexdigest()), "wb") as file:
-            file.write(seed)
-    return len(seeds)
+    run([part.format(folder=folder) for part in TARGETS[subject]["seeds"]], cwd=ROOT)
+    return len(os.listdir(folder))
 
 
 def coverage(program, profiles, files):
@@ -80,10 +85,12 @@ def coverage(program, profiles, files):
     merged = profiles + ".profdata"
     raw = glob.glob(profiles + "-*.profraw")
     subprocess.run([tool("llvm-profdata"), "merge", "-sparse", "-o", merged] + raw, check=True)
-    output = subprocess.run([tool("llvm-cov"), "export", "-summary-only",
-                             "-instr-profile=" + merged, program] + files,
-                            stdout=subprocess.PIPE, check=True).stdout
-    lines = [file["summary"]["lines"] for file in json.loads(output)["data"][0]["files"]]
+    output = subprocess.run(
+        [tool("llvm-cov"), "export", "-summary-only", "-instr-profile=" + merged, program],
+        stdout=subprocess.PIPE, check=True, cwd=BUILD).stdout
+    lines = [file["summary"]["lines"] for file in json.loads(output)["data"][0]["files"]
+             if os.path.relpath(os.path.join(BUILD, file["filename"]), ROOT) in files]
+    assert len(lines) == len(files), f"{program} does not hold all of {files}"
     return sum(line["count"] for line in lines), sum(line["covered"] for line in lines)
 
 
@@ -111,11 +118,9 @@ def fuzz(name, program):
     if done.returncode != 0:
         say(done.stdout[-6000:])
         return {**figures, "problem": f"exit status {done.returncode}; input in {work}/"}
-    files = own_files(subject)
-    if not files:
-        return {**figures, "problem": f"no source file is called {subject}"}
+    files = TARGETS[subject]["files"]
     lines, covered = coverage(program, profiles, files)
-    figures.update(files=[os.path.relpath(path, ROOT) for path in files], lines=lines,
+    figures.update(files=files, lines=lines,
                    lines_percent=round(100 * covered / lines, 1) if lines else 0)
     if figures["lines_percent"] < LINES_PERCENT_MIN:
         figures["problem"] = f"under {LINES_PERCENT_MIN} % of the lines reached"
@@ -124,8 +129,8 @@ def fuzz(name, program):
 
 def main():
     targets = build()
-    if not targets:
-        end("fuzz", False, {"problem": "fuzz/meson.build builds nothing"})
+    if set(map(bare, targets)) != set(TARGETS):
+        end("fuzz", False, {"problem": f"targets built: {sorted(targets)}, known: {sorted(TARGETS)}"})
     figures = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = {name: pool.submit(fuzz, name, path) for name, path in sorted(targets.items())}
