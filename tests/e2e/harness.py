@@ -221,8 +221,8 @@ def replay(*arguments, file=DEMO):
 def run(*arguments, environment=None, stdin=None, seconds=PATIENCE, cwd=None):
     """A command that ends by itself: (exit status, stdout, stderr)."""
     done = subprocess.run([TICKWIRE, *arguments], env=clean_environment(environment), input=stdin,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, text=True,
-                          errors="replace", cwd=cwd)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
+                          text=True, errors="replace", cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 
 

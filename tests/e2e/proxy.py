@@ -18,9 +18,13 @@ class Proxy:
         while True:
             try:
                 client, _ = self.socket.accept()
-                server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
             number = len(self.pairs)
             self.pairs.append((client, server))
             self.heads.append(b"")

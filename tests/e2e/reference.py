@@ -109,3 +109,34 @@ def published(path=DEMO):
                 continue
             books[key] = view
         yield event
+
+
+# ---- what a client got, in the same terms ----
+
+NUMBERS = ("price", "size", "last", "open", "high", "low", "volume", "quote_volume", "bid",
+           "bid_size", "ask", "ask_size")
+
+
+def received(messages, books):
+    """Sequenced messages without statuses; a book message becomes the whole book behind it."""
+    for message in messages:
+        event = {key: value for key, value in message.items() if key not in ("seq", "recv")}
+        event.update({key: Decimal(event[key]) for key in NUMBERS if key in event})
+        if message["type"] == "book":
+            books.feed(message)
+            for key in ("action", "proof", "depth"):
+                event.pop(key, None)
+            bids, asks = books.books[message["exchange"], message["symbol"]]
+            event["bids"], event["asks"] = dict(bids), dict(asks)
+        if message["type"] != "status":
+            yield event
+
+
+def compare(messages, books, exchange, path=DEMO):
+    """(events compared, what differs) of one exchange's messages."""
+    got = list(received([each for each in messages if each["exchange"] == exchange], books))
+    expected = [event for event in published(path) if event["exchange"] == exchange]
+    differing = [f"{one} instead of {other}" for one, other in zip(got, expected) if one != other]
+    if len(got) != len(expected):
+        differing.append(f"{len(got)} events instead of {len(expected)}")
+    return len(expected), differing

@@ -20,7 +20,8 @@ class Client:
     def __init__(self, node, query="", path="/ws/exchange", **options):
         self.connection = websockets.sync.client.connect(
             node.ws(query, path), compression=None, max_size=None, open_timeout=PATIENCE,
-            close_timeout=PATIENCE, **options)
+            # The library hangs that long when messages are left unread.
+            close_timeout=0.2, **options)
         self.stream = self.epoch = self.seq = None
 
     def __enter__(self):
@@ -69,6 +70,18 @@ class Client:
     @property
     def token(self):
         return f"{self.stream}.{self.epoch}.{self.seq}"
+
+
+def collect_played(node, exchanges=3):
+    """All that a replay to its end has said, from the first record on."""
+    with Client(node, "?since=" + node.first_token()) as client:
+        messages, done = [], False
+        while not done:
+            ended = len(node.logged(msg="recording played to its end")) == exchanges
+            new = client.until_type("heartbeat")
+            messages += new
+            done = ended and len(new) == 1  # nothing between two heartbeats
+    return messages
 
 
 def levels(side):

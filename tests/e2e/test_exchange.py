@@ -143,7 +143,8 @@ def test_other_protocols_requests():
         == "/websocket/v1"
     assert old.connections[0].request.path == "/pub/ws"
     old_requests = [json.loads(text) for _, _, text in old.received]
-    assert {part["type"] for part in old_requests} == {"transaction", "ticker", "orderbookdepth"}
+    assert {part["type"] for part in old_requests} == {"transaction", "ticker",
+                                                       "orderbooksnapshot"}
     assert all(part["symbols"] == ["BTC_KRW"] for part in old_requests)
 
 
@@ -303,6 +304,7 @@ def test_handshake_that_never_ends_is_given_up_and_stops_nobody_else():
         with FakeExchange([upbit_trade(1)], acknowledge=False) as good:
             urls = {"binance": stuck.url, "upbit": good.url}
             with serve(*HEARTBEAT, exchanges=urls) as node, follow(node) as client:
+                status_of(client, "connecting", "upbit")
                 status_of(client, "live", "upbit")
                 good.send(upbit_trade(2))
                 client.until(lambda message: message.get("id") == "2")
