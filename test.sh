@@ -137,14 +137,14 @@ unit_job()
 end_to_end()
 {
     local folder=$1
-    TICKWIRE=$PWD/build/$folder/src/node/tickwire TICKWIRE_BUILD=$PWD/build/$folder \
+    TICKWIRE=$PWD/build/$folder/src/node/tickwire TEST_BUILD=$PWD/build/$folder \
         limited build/venv/bin/python -m pytest -q -rs --durations=5 -p no:cacheprovider \
         --junitxml="build/logs/e2e-$folder.xml" tests/e2e
 }
 
 show()
 {
-    TICKWIRE_BUILD=$PWD/build/gcc limited $python tools/show.py --ci "$1"
+    TEST_BUILD=$PWD/build/gcc limited $python tools/show.py --ci "$1"
 }
 
 finish()

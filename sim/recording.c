@@ -2,6 +2,7 @@
 /* Reading is not what the product exists for: zlib unpacks and jansson parses. */
 #include "sim/recording.h"
 
+#include "base/limits.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -64,6 +65,12 @@ static int read_message(struct reading *reading, const json_t *line, struct err 
     const json_t *raw = json_object_get(line, "raw");
     if (!json_is_string(raw) || json_object_get(line, "event") != NULL)
         return 0;
+    if (json_string_length(raw) > LIMIT_EXCHANGE_MESSAGE)
+        return err_set(err, -EFBIG, "%s:%zu: a message of more than %d bytes", reading->file,
+                       reading->line, LIMIT_EXCHANGE_MESSAGE);
+    if (recording->count == RECORDING_MESSAGES_MAX)
+        return err_set(err, -EFBIG, "%s: more than %d messages", reading->file,
+                       RECORDING_MESSAGES_MAX);
     const char *exchange = json_string_value(json_object_get(line, "exchange"));
     if (exchange == NULL)
         exchange = reading->default_exchange;
@@ -133,8 +140,10 @@ int recording_load(struct recording *recording, const char *file, const char *de
     struct reading reading = {
         .recording = recording, .file = file, .default_exchange = default_exchange};
     gzFile opened = gzopen(file, "rb");
-    if (opened == NULL)
+    if (opened == NULL) {
+        buffer_release(&recording->text);
         return err_set(err, -errno, "%s: %s", file, strerror(errno));
+    }
     char *line = memory_alloc(RECORDING_LINE_MAX);
     int result = read_lines(&reading, opened, line, err);
     memory_free(line);

@@ -13,9 +13,10 @@
 #include <assert.h>
 
 #define PLAYERS_MAX 64
-#define OUT_MAX (8 * MEBIBYTE)
+#define OUT_MAX (4 * LIMIT_EXCHANGE_MESSAGE)
 #define OUT_FILL (64 * KIBIBYTE) /* frames are gathered up to here before they are sent */
 #define FOREVER_PAUSE_US 1000000 /* between the end and the next start */
+#define PING_MS 20000
 #define NS_PER_US 1000
 #define US_PER_MS 1000
 
@@ -31,7 +32,7 @@ struct player {
     struct replay *replay;
     size_t exchange;
     struct tcp *tcp;
-    struct timer *timer;
+    struct timer *timer, *ping_timer;
     struct ws_parser parser;
     struct buffer out;
     size_t out_sent;
@@ -59,6 +60,7 @@ static void player_destroy(struct player *player)
         if (player->replay->players[i] == player)
             player->replay->players[i] = NULL;
     timer_destroy(player->timer);
+    timer_destroy(player->ping_timer);
     tcp_destroy(player->tcp);
     buffer_release(&player->out);
     memory_free(player);
@@ -68,6 +70,8 @@ static void player_frame(struct player *player, unsigned opcode, struct slice pa
 {
     uint8_t header[FRAME_HEADER_MAX];
     size_t size = frame_header_write(header, opcode, payload.size);
+    if (buffer_reserve(&player->out, size + payload.size) == NULL)
+        return; /* all or nothing; OUT_MAX holds several of the largest messages */
     buffer_append(&player->out, header, size);
     buffer_append_slice(&player->out, payload);
 }
@@ -161,6 +165,16 @@ static void player_control(struct player *player, const struct ws_control *contr
     }
 }
 
+/* As exchanges do, so that a client can tell a quiet connection from a dead one. */
+static void player_ping(void *context)
+{
+    struct player *player = context;
+    if (player->blocked || player->closing)
+        return;
+    player_frame(player, WS_PING, (struct slice){0});
+    player_send(player);
+}
+
 static void player_on_data(void *context, char *data, size_t size)
 {
     struct player *player = context;
@@ -191,7 +205,11 @@ static void player_on_data(void *context, char *data, size_t size)
 static void player_on_writable(void *context)
 {
     struct player *player = context;
-    if (player_send(player))
+    if (!player_send(player))
+        return;
+    if (player->closing)
+        player_destroy(player);
+    else
         player_play(player);
 }
 
@@ -225,6 +243,8 @@ static void replay_handshake(void *context, struct http_connection *connection,
     player->exchange = stage->exchange;
     player->tcp = http_upgrade(connection, request, &rest);
     player->timer = timer_create_on(replay->loop, player_play, player);
+    player->ping_timer = timer_create_on(replay->loop, player_ping, player);
+    timer_start(player->ping_timer, PING_MS, PING_MS);
     buffer_init(&player->out, OUT_MAX);
     ws_parser_init(&player->parser, WS_SERVER, LIMIT_REQUEST);
     replay->players[slot] = player;

@@ -13,8 +13,8 @@ stderr; the last line on stdout is {"show":NAME,"pass":true,"figures":{...},"ski
 finds in its environment:
 
     TICKWIRE          the program (default: build/src/node/tickwire)
-    TICKWIRE_BUILD    the build folder that it came from (default: build)
-    TICKWIRE_CI       "1" with --ci, else absent
+    TEST_BUILD    the build folder that it came from (default: build)
+    TEST_CI       "1" with --ci, else absent
 """
 
 import json
@@ -63,12 +63,12 @@ def check_result(name, line, status):
 def run(name, ci):
     python = os.path.join(ROOT, "build", "venv", "bin", "python")
     environment = dict(os.environ)
-    environment.setdefault("TICKWIRE_BUILD", os.path.join(ROOT, "build"))
+    environment.setdefault("TEST_BUILD", os.path.join(ROOT, "build"))
     environment.setdefault(
-        "TICKWIRE", os.path.join(environment["TICKWIRE_BUILD"], "src", "node", "tickwire"))
-    environment.pop("TICKWIRE_CI", None)
+        "TICKWIRE", os.path.join(environment["TEST_BUILD"], "src", "node", "tickwire"))
+    environment.pop("TEST_CI", None)
     if ci:
-        environment["TICKWIRE_CI"] = "1"
+        environment["TEST_CI"] = "1"
     command = [python if os.path.exists(python) else sys.executable, script_of(name)]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     *before, last = done.stdout.strip().splitlines() or [""]

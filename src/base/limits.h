@@ -49,6 +49,10 @@
 #define LIMIT_REQUEST (512 * KIBIBYTE) /* one subscription message, all symbols in it */
 #define LIMIT_BACKOFF_MS 30000
 #define LIMIT_CONNECT_MS 10000
+#define LIMIT_BOOK_MS 10000 /* a book that was asked for must have come, else a gap says so */
+#define LIMIT_LIVE_MS 30000 /* the first data must have come on a new connection */
+#define LIMIT_IDLE_MS 60000 /* a connection must say something, where the exchange names no time   \
+                             */
 
 /* stream */
 #define LIMIT_STREAM_ID 32
@@ -65,6 +69,9 @@
 #define LIMIT_SNAPSHOT (64 * MEBIBYTE)
 #define LIMIT_SNAPSHOT_AGE_MS 500 /* a joiner may be given a blob this old */
 #define LIMIT_RESUME_WAIT_MS 2000
+#define LIMIT_CLIENT_STUCK_MS                                                                      \
+    60000 /* a client that takes nothing of what it is owed is dropped                             \
+           */
 
 static_assert(LIMIT_SEGMENT > LIMIT_RECORD / 2 && LIMIT_RECORD <= 16 * MEBIBYTE,
               "a record fits a segment of its own");

@@ -66,7 +66,8 @@ void publisher_destroy(struct publisher *publisher)
     memory_free(publisher);
 }
 
-static void publish(struct publisher *publisher, struct slice key, const struct event *event)
+/* True when the carrier took it: then, and only then, clients have it or will. */
+static bool publish(struct publisher *publisher, struct slice key, const struct event *event)
 {
     struct slice exchange = slice_of(publisher->exchange->name);
     const char *type = event_type_names[event->type];
@@ -74,11 +75,13 @@ static void publish(struct publisher *publisher, struct slice key, const struct 
     if (body == NULL) {
         log_error("feed", log_text("msg", "message too large, dropped"),
                   log_slice("exchange", exchange), log_text("type", type));
-        return;
+        return false;
     }
     char *end = event_encode(body, event, exchange);
-    if (sequencer_commit(publisher->sequencer, key, (size_t)(end - body)) == CARRIER_TAKEN)
-        metric_add(publisher->published[event->type], 1);
+    if (sequencer_commit(publisher->sequencer, key, (size_t)(end - body)) != CARRIER_TAKEN)
+        return false;
+    metric_add(publisher->published[event->type], 1);
+    return true;
 }
 
 static struct track *publisher_track(struct publisher *publisher, struct instrument *instrument)
@@ -145,23 +148,29 @@ static bool trade_repeated(struct track *track, const struct trade *trade)
 
 /* ---- books ---- */
 
-/* Without a snapshot to apply it to, a difference means nothing: the book is not sent, and once
- * that is said. */
+/* The book cannot be vouched for, and so is not sent: once a connection that is said. */
 static void book_not_vouched(struct publisher *publisher, struct track *track,
-                             const struct event *event)
+                             const struct symbol *symbol, struct slice reason, int64_t received_us)
 {
     if (track->gap_said)
         return;
-    track->gap_said = true;
     struct event gap = {
         .type = EVENT_GAP,
-        .symbol = event->symbol,
-        .received_us = event->received_us,
-        .gap = {.channel = SLICE("book"),
-                .missing = -1,
-                .reason = SLICE("differences without a snapshot")},
+        .symbol = symbol,
+        .received_us = received_us,
+        .gap = {.channel = SLICE("book"), .missing = -1, .reason = reason},
     };
-    publish(publisher, track_key(track), &gap);
+    track->gap_said = publish(publisher, track_key(track), &gap);
+    track->book_sent = false;
+}
+
+void publisher_book_missing(struct publisher *publisher, struct instrument *instrument,
+                            int64_t received_us)
+{
+    struct track *track = publisher_track(publisher, instrument);
+    if (!track->book_sent)
+        book_not_vouched(publisher, track, &instrument->symbol, SLICE("no snapshot came"),
+                         received_us);
 }
 
 static struct levels levels_cut(struct levels levels, uint32_t max)
@@ -200,7 +209,8 @@ static void publish_book(struct publisher *publisher, struct track *track,
                          const struct event *event)
 {
     if (event->book.action != BOOK_SNAPSHOT || event->book.proof == BOOK_PROOF_NONE) {
-        book_not_vouched(publisher, track, event);
+        book_not_vouched(publisher, track, event->symbol, SLICE("differences without a snapshot"),
+                         event->received_us);
         return;
     }
     struct event view = *event;
@@ -211,10 +221,10 @@ static void publish_book(struct publisher *publisher, struct track *track,
     if (view.book.depth > publisher->book_depth)
         view.book.depth = publisher->book_depth;
     bool changed = !track->book_sent || book_update(publisher, track, &view.book);
-    if (!changed)
+    if (!changed || !publish(publisher, track_key(track), &view))
         return;
-    publish(publisher, track_key(track), &view);
     track->book_sent = true;
+    track->gap_said = false;
     track_keep_view(track, bids, asks);
 }
 

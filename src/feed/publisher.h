@@ -21,6 +21,11 @@ void publisher_destroy(struct publisher *publisher);
 void publisher_event(struct publisher *publisher, struct instrument *instrument,
                      const struct event *event);
 
+/* The book of this instrument was asked for and has not come: says so with a `gap`, unless clients
+ * have it. */
+void publisher_book_missing(struct publisher *publisher, struct instrument *instrument,
+                            int64_t received_us);
+
 /* A new connection: what could not be vouched for is said again. */
 void publisher_restart(struct publisher *publisher, struct instruments *instruments);
 void publisher_forget(struct publisher *publisher, struct instrument *instrument);

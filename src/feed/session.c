@@ -16,6 +16,8 @@
 #include <stdio.h>
 
 #define NS_PER_MS 1000000
+#define WATCH_MS 1000
+#define CLOSE_NORMAL 1000
 
 /* Upbit takes all symbols of all channels in one message: each code with quotes and a comma. */
 static_assert(LIMIT_REQUEST >
@@ -29,13 +31,16 @@ struct session {
     struct instruments *instruments;
     struct ws_client *client; /* NULL between connections */
     bool open;
-    struct timer *retry_timer, *request_timer, *ping_timer;
+    struct timer *retry_timer, *request_timer, *ping_timer, *watch_timer;
     struct backoff backoff;
     struct budget budgets[COUNT_OF(((struct exchange_limits *)0)->messages)];
     struct budget connects;
     enum status_state state;
     int64_t since_us;
     int64_t opened_ns;
+    int64_t heard_ns;   /* of the last message or control frame */
+    bool refusal_told;  /* on this connection: one is enough, they come together */
+    bool books_checked; /* what did not come in time has been told */
     int64_t last_message_us;
     uint64_t request_id;
     struct buffer request;
@@ -120,6 +125,42 @@ static void session_ping(void *context)
     ws_client_send(session->client, text == NULL ? WS_PING : WS_TEXT, slice_of(text));
 }
 
+/* ---- watching ---- */
+
+static bool passed(int64_t since_ns, int64_t now_ns, int64_t limit_ms)
+{
+    return now_ns - since_ns >= limit_ms * NS_PER_MS;
+}
+
+/* Books that were asked for and did not come in time are declared. */
+static void session_check_books(struct session *session)
+{
+    session->books_checked = true;
+    for (uint32_t i = 0; i < instruments_count(session->instruments); i++) {
+        struct instrument *instrument = instruments_at(session->instruments, i);
+        if (instrument->wanted & CHANNEL_BIT(CHANNEL_BOOK))
+            publisher_book_missing(session->publisher, instrument, clock_wall_us());
+    }
+}
+
+/*
+ * A connection that says nothing at all, or on which no data comes after it was asked for, is
+ * ended: the next one may do better. (That a channel or a symbol falls silent is another matter,
+ * and comes with a later version.)
+ */
+static void session_watch(void *context)
+{
+    struct session *session = context;
+    int64_t now_ns = clock_monotonic_ns();
+    uint32_t idle_ms = session->exchange->limits.idle_timeout_ms;
+    if (!session->books_checked && passed(session->opened_ns, now_ns, LIMIT_BOOK_MS))
+        session_check_books(session);
+    if (passed(session->heard_ns, now_ns, idle_ms > 0 ? idle_ms : LIMIT_IDLE_MS))
+        ws_client_close(session->client, CLOSE_NORMAL, "nothing came");
+    else if (session->state != STATUS_LIVE && passed(session->opened_ns, now_ns, LIMIT_LIVE_MS))
+        ws_client_close(session->client, CLOSE_NORMAL, "no data came");
+}
+
 /* ---- a connection's life ---- */
 
 static void session_retry_later(struct session *session)
@@ -137,7 +178,10 @@ static void session_on_open(void *context)
 {
     struct session *session = context;
     session->open = true;
-    session->opened_ns = clock_monotonic_ns();
+    session->opened_ns = session->heard_ns = clock_monotonic_ns();
+    session->books_checked = false;
+    session->refusal_told = false;
+    timer_start(session->watch_timer, WATCH_MS, WATCH_MS);
     for (uint32_t i = 0; i < instruments_count(session->instruments); i++)
         instruments_at(session->instruments, i)->asked = 0;
     if (session->adapter_state != NULL)
@@ -165,6 +209,7 @@ static void session_on_closed(void *context, uint16_t close_code, const char *re
     session->open = false;
     timer_stop(session->ping_timer);
     timer_stop(session->request_timer);
+    timer_stop(session->watch_timer);
     metric_add(session->reconnects, 1);
     char text[LIMIT_REASON];
     snprintf(text, sizeof text, "connection closed: %u %.150s", close_code, reason);
@@ -180,9 +225,16 @@ static void session_on_closed(void *context, uint16_t close_code, const char *re
 
 static void session_refused(struct session *session)
 {
+    char text[LIMIT_REASON];
+    struct slice note = session->batch->note;
     log_warn("feed", log_text("msg", "the exchange refused a request"),
-             log_text("exchange", session->exchange->name),
-             log_slice("answer", session->batch->note));
+             log_text("exchange", session->exchange->name), log_slice("answer", note));
+    if (session->refusal_told)
+        return;
+    session->refusal_told = true;
+    snprintf(text, sizeof text, "refused: %.*s", (int)(note.size < 150 ? note.size : 150),
+             note.data);
+    session_set_state(session, session->state, slice_of(text));
 }
 
 static void session_events(struct session *session)
@@ -204,6 +256,7 @@ static void session_on_message(void *context, enum ws_opcode opcode, char *data,
         .instruments = session->instruments,
     };
     session->last_message_us = input.received_us;
+    session->heard_ns = clock_monotonic_ns();
     metric_set(session->age, input.received_us);
     enum decode_verdict verdict =
         session->exchange->decode(session->adapter_state, &input, session->batch);
@@ -241,8 +294,10 @@ static void session_on_message(void *context, enum ws_opcode opcode, char *data,
 static void session_on_control(void *context, enum ws_opcode opcode, struct slice payload)
 {
     (void)payload;
+    struct session *session = context;
+    session->heard_ns = clock_monotonic_ns();
     if (opcode == WS_PING)
-        session_spend(context);
+        session_spend(session);
 }
 
 static const struct ws_client_callbacks session_callbacks = {
@@ -331,6 +386,7 @@ struct session *session_create(struct loop *loop, const struct session_options *
     session->retry_timer = timer_create_on(loop, session_connect, session);
     session->request_timer = timer_create_on(loop, session_send_requests, session);
     session->ping_timer = timer_create_on(loop, session_ping, session);
+    session->watch_timer = timer_create_on(loop, session_watch, session);
     session->batch = memory_alloc(sizeof *session->batch);
     if (exchange->state_size > 0)
         session->adapter_state = memory_alloc(exchange->state_size);
@@ -364,6 +420,7 @@ void session_destroy(struct session *session)
     timer_destroy(session->retry_timer);
     timer_destroy(session->request_timer);
     timer_destroy(session->ping_timer);
+    timer_destroy(session->watch_timer);
     for (uint32_t i = 0; i < instruments_count(session->instruments); i++)
         publisher_forget(session->publisher, instruments_at(session->instruments, i));
     instruments_destroy(session->instruments);

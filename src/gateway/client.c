@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define NS_PER_MS 1000000
+#define CLOSE_GOING_AWAY 1001
 #define CLOSE_POLICY 1008
 #define PENDING_MAX (LIMIT_RECORD + FRAME_HEADER_MAX + 2 * LIMIT_CLIENT_PENDING)
 
@@ -45,13 +46,14 @@ void client_close(struct client *client, uint16_t code, const char *reason)
 
 /* ---- where it stands ---- */
 
-static void client_join(struct client *client)
+/* from_seq: what it has been sent already, 0 for a new one. */
+static void client_join(struct client *client, int64_t from_seq)
 {
     struct gateway *gateway = client->gateway;
     struct journal *journal = gateway->options.journal;
     int64_t next = journal_next(journal);
     if (client->snapshot_wanted) {
-        client->snapshot = snapshot_get(gateway);
+        client->snapshot = snapshot_get(gateway, from_seq);
         client->snapshot_sent = 0;
         next = client->snapshot->seq + 1;
     } else {
@@ -86,7 +88,7 @@ static void client_place(struct client *client, int64_t now_ns)
     if (!ahead && client_resume(client))
         return;
     metric_add(client->gateway->not_resumed, 1);
-    client_join(client);
+    client_join(client, 0);
 }
 
 /* The journal no longer has what comes next for this client, or it is too far behind. */
@@ -111,7 +113,8 @@ static void client_move_ahead(struct client *client)
 {
     char text[128];
     client->snapshot_wanted = true;
-    client_join(client);
+    client->caught_up = false; /* it is given the time that a joiner gets */
+    client_join(client, client->token_seq);
     int size = snprintf(text, sizeof text, "{\"type\":\"skipped\",\"from\":%lld,\"to\":%lld}",
                         (long long)client->token_seq + 1, (long long)client->snapshot->seq);
     client_queue(client, (struct slice){.data = text, .size = (size_t)size});
@@ -126,6 +129,7 @@ static void client_write(struct client *client, struct slice bytes, size_t *ret_
     *ret_sent = tcp_send(client->tcp, bytes.data, bytes.size);
     metric_add(client->gateway->sent_bytes, *ret_sent);
     client->blocked = *ret_sent < bytes.size;
+    client->progressed |= *ret_sent > 0;
 }
 
 static bool client_send_pending(struct client *client)
@@ -134,15 +138,16 @@ static bool client_send_pending(struct client *client)
     struct slice rest = {.data = pending->data + client->pending_sent,
                          .size = pending->size - client->pending_sent};
     size_t sent = 0;
-    if (rest.size == 0)
-        return true;
-    client_write(client, rest, &sent);
+    if (rest.size > 0)
+        client_write(client, rest, &sent);
     client->pending_sent += sent;
     if (client->blocked)
         return false;
-    buffer_release(pending); /* idle clients hold no memory of their own */
-    buffer_init(pending, PENDING_MAX);
-    client->pending_sent = 0;
+    if (client->pending_sent > 0) {
+        buffer_release(pending); /* idle clients hold no memory of their own */
+        buffer_init(pending, PENDING_MAX);
+        client->pending_sent = 0;
+    }
     if (client->paused) {
         client->paused = false;
         tcp_read_pause(client->tcp, false);
@@ -227,8 +232,33 @@ static void client_heartbeat(struct client *client, int64_t now_ns)
     client->next_heartbeat_ns = now_ns + (int64_t)client->gateway->options.heartbeat_ms * NS_PER_MS;
 }
 
+/* Who takes nothing for so long, of all that it is owed, is gone or might as well be. */
+static void client_check_progress(struct client *client, int64_t now_ns)
+{
+    if (client->progressed || !client->blocked)
+        client->progress_ns = now_ns;
+    client->progressed = false;
+    if (now_ns - client->progress_ns < (int64_t)LIMIT_CLIENT_STUCK_MS * NS_PER_MS)
+        return;
+    metric_add(client->gateway->stuck, 1);
+    gateway_end_client(client->gateway, client);
+}
+
+/* The node leaves: the client is closed at its time, when it has everything; in the end it is
+ * closed anyway. */
+static void client_check_leaving(struct client *client, int64_t now_ns)
+{
+    if (client->leave_ns == 0 || now_ns < client->leave_ns || client->phase == CLIENT_CLOSING)
+        return;
+    if (client_owed(client) && now_ns < client->gateway->drain_end_ns)
+        return;
+    client_close(client, CLOSE_GOING_AWAY, "this node is leaving");
+}
+
 void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq)
 {
+    client_check_progress(client, now_ns);
+    client_check_leaving(client, now_ns);
     switch (client->phase) {
     case CLIENT_WAITING:
         client_place(client, now_ns);
@@ -334,11 +364,15 @@ struct client *client_create(struct gateway *gateway, const struct client_start 
     client->gateway = gateway;
     client->tcp = start->tcp;
     client->address = start->address;
+    client->progress_ns = now_ns;
+    tcp_set_send_buffer(client->tcp, gateway->options.send_buffer);
     client->snapshot_wanted = start->snapshot_wanted;
     client->next_heartbeat_ns = now_ns + (int64_t)gateway->options.heartbeat_ms * NS_PER_MS;
     buffer_init(&client->pending, PENDING_MAX);
     ws_parser_init(&client->parser, WS_SERVER, LIMIT_CLIENT_MESSAGE);
     client->phase = CLIENT_WAITING;
+    client->resuming = start->has_token;
+    client->caught_up = !start->has_token;
     if (start->has_token) {
         client->token_epoch = start->token_epoch;
         client->token_seq = start->token_seq;
@@ -350,10 +384,10 @@ struct client *client_create(struct gateway *gateway, const struct client_start 
 void client_begin(struct client *client, struct slice bytes)
 {
     tcp_set_callbacks(client->tcp, &client_callbacks, client);
-    if (client->deadline_ns > 0)
+    if (client->resuming)
         client_place(client, clock_monotonic_ns());
     else
-        client_join(client);
+        client_join(client, 0);
     if (bytes.size > 0) {
         struct buffer copy; /* the parser unmasks in place, and these bytes are the HTTP reader's */
         buffer_init(&copy, LIMIT_READ_BUFFER);

@@ -11,7 +11,7 @@
 
 #define TICK_MS 100
 #define NS_PER_MS 1000000
-#define CLOSE_GOING_AWAY 1001
+#define DRAIN_CLIENT_MS 5 /* between two clients that are sent away, when time allows */
 #define TOKEN_TEXT_MAX (LIMIT_STREAM_ID + 48)
 
 /* ---- the turn ---- */
@@ -60,13 +60,20 @@ static void gateway_on_record(void *context, const struct record *record)
 /* Where the journal stood max_lag ago: who is before it is slow. 0 until that long has passed. */
 static int64_t gateway_lag_seq(struct gateway *gateway, int64_t now_ns)
 {
-    int64_t step_ns = (int64_t)gateway->options.max_lag_ms * NS_PER_MS / LAG_MARKS;
-    if (now_ns - gateway->lag_marked_ns >= step_ns) {
-        gateway->lag_marks[gateway->lag_next] = journal_next(gateway->options.journal);
-        gateway->lag_next = (gateway->lag_next + 1) % LAG_MARKS;
-        gateway->lag_marked_ns = now_ns;
+    int64_t lag_ns = (int64_t)gateway->options.max_lag_ms * NS_PER_MS;
+    struct lag_mark *newest = &gateway->lag_marks[gateway->lag_newest];
+    if (newest->at_ns == 0 || now_ns - newest->at_ns >= lag_ns / (LAG_MARKS / 2)) {
+        gateway->lag_newest = (gateway->lag_newest + 1) % LAG_MARKS;
+        gateway->lag_marks[gateway->lag_newest] =
+            (struct lag_mark){.at_ns = now_ns, .next = journal_next(gateway->options.journal)};
     }
-    return gateway->lag_marks[gateway->lag_next];
+    int64_t seq = 0;
+    for (size_t i = 0; i < LAG_MARKS; i++) {
+        const struct lag_mark *mark = &gateway->lag_marks[i];
+        if (mark->at_ns != 0 && now_ns - mark->at_ns >= lag_ns && mark->next > seq)
+            seq = mark->next;
+    }
+    return seq;
 }
 
 static void gateway_tick(void *context)
@@ -182,6 +189,7 @@ static void gateway_make_metrics(struct gateway *gateway)
     gateway->snapshots = metric_series(METRIC_SNAPSHOTS, "");
     gateway->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
     gateway->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
+    gateway->stuck = metric_series(METRIC_SLOW_CLIENTS, "action=\"drop\"");
     gateway->joined = metric_series(METRIC_CLIENTS_TOTAL, "start=\"fresh\"");
     gateway->resumed = metric_series(METRIC_CLIENTS_TOTAL, "start=\"resumed\"");
     gateway->not_resumed = metric_series(METRIC_CLIENTS_TOTAL, "start=\"not resumed\"");
@@ -230,14 +238,22 @@ size_t gateway_clients(const struct gateway *gateway)
 
 void gateway_drain(struct gateway *gateway, uint32_t within_ms)
 {
-    char text[64];
-    int size = snprintf(text, sizeof text, "{\"type\":\"draining\",\"within_ms\":%u}", within_ms);
+    int64_t now_ns = clock_monotonic_ns();
+    size_t count = gateway->client_count;
+    uint64_t spread_ms = (uint64_t)count * DRAIN_CLIENT_MS;
+    if (spread_ms > within_ms / 2)
+        spread_ms = within_ms / 2;
     gateway->draining = true;
-    for (size_t i = 0; i < gateway->client_count; i++) {
+    gateway->drain_end_ns = now_ns + (int64_t)within_ms * NS_PER_MS * 3 / 4;
+    for (size_t i = 0; i < count; i++) {
         struct client *client = gateway->clients[i];
+        uint64_t leave_ms = spread_ms * (i + 1) / count;
+        char text[64];
+        int size = snprintf(text, sizeof text, "{\"type\":\"draining\",\"within_ms\":%llu}",
+                            (unsigned long long)leave_ms);
         if (client->phase != CLIENT_CLOSING)
             client_queue(client, (struct slice){.data = text, .size = (size_t)size});
-        client_close(client, CLOSE_GOING_AWAY, "this node is leaving");
+        client->leave_ns = now_ns + (int64_t)leave_ms * NS_PER_MS;
         if (!client->blocked)
             client_send(client);
     }

@@ -6,8 +6,10 @@
  * Joiners share one immutable snapshot blob.
  *
  * What a client is owed, in this order, always cut at frame boundaries only:
- *     pending (its own frames: hello, pong, close, heartbeat, the rest of a frame cut by a short
- * write) blob    (hello, snapshot messages, snapshot_end up to q) journal (from q + 1 on)
+ * - pending: its own frames (hello, pong, close, heartbeat), the rest of a frame cut by a short
+ * write
+ * - blob: hello, snapshot messages, snapshot_end up to q
+ * - journal: from q + 1 on
  *
  * Bounds: pending is at most one record and LIMIT_CLIENT_PENDING; above that the client is not read
  * from. A client further behind than max_lag, or than the journal, is slow: it is moved ahead
@@ -44,5 +46,9 @@ void gateway_destroy(struct gateway *gateway);
 
 size_t gateway_clients(const struct gateway *gateway);
 
-/* Tells every client `draining` and then closes it with 1001; new ones are refused (503). */
+/*
+ * Tells every client `draining`, each with its own time, spread so that they do not all come back
+ * elsewhere at once; a client is closed with 1001 when its time has come and it has everything, and
+ * all are at within_ms. New ones are refused (503).
+ */
 void gateway_drain(struct gateway *gateway, uint32_t within_ms);

@@ -16,9 +16,11 @@ struct snapshot {
     struct buffer frames; /* hello, messages, snapshot_end: whole frames; immutable */
 };
 
-/* A blob for a joiner, with a reference taken: the present one if it is young enough and the
- * journal still continues it. */
-struct snapshot *snapshot_get(struct gateway *gateway);
+/*
+ * A blob for a joiner, with a reference taken: the present one if it is young enough, holds at
+ * least from_seq, and the journal still continues it; else a new one.
+ */
+struct snapshot *snapshot_get(struct gateway *gateway, int64_t from_seq);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is a no-op */
 
 /* Appends one framed message. */
@@ -39,13 +41,14 @@ enum client_phase {
 struct client {
     struct gateway *gateway; /* borrowed */
     struct tcp *tcp;         /* owned */
-    uint32_t index;          /* in the gateway's array */
     enum client_phase phase;
     bool blocked; /* the kernel took less than all: wait for on_writable */
     bool paused;  /* not read from: its pending is full */
     bool snapshot_wanted;
-    bool caught_up;      /* has been at the end of the journal once: from then on it may be slow */
-    bool deaf;           /* what it still sends is not looked at: it failed, or said goodbye */
+    bool caught_up;  /* began near the end of the journal, or has been there: now it may be slow */
+    bool resuming;   /* came with a token of this stream */
+    bool progressed; /* took bytes since the last tick, or was owed none */
+    bool deaf;       /* what it still sends is not looked at: it failed, or said goodbye */
     bool end_when_sent;  /* nothing is left but to send what is pending */
     bool ended;          /* destroyed at the end of the turn */
     uint64_t address;    /* hash of the peer's address, for the limit of clients from one */
@@ -53,6 +56,8 @@ struct client {
     int64_t token_epoch; /* of CLIENT_WAITING; token_seq also of CLIENT_BEHIND: the last one sent */
     int64_t token_seq;
     int64_t next_heartbeat_ns;
+    int64_t progress_ns; /* the last tick at which it had progressed */
+    int64_t leave_ns;    /* its time to go, when the node is draining; 0: none */
     size_t pending_sent;
     struct buffer pending;
     struct snapshot *snapshot; /* shared; NULL when sent */
@@ -92,6 +97,12 @@ void client_close(struct client *client, uint16_t code, const char *reason);
 
 #define LAG_MARKS 16
 
+/* Where the journal stood at a time. */
+struct lag_mark {
+    int64_t at_ns; /* 0: not noted yet */
+    int64_t next;
+};
+
 struct gateway {
     struct gateway_options options;
     struct client **clients; /* owned; client_count of them, in no order */
@@ -101,12 +112,12 @@ struct gateway {
     struct deferred *flush;
     struct timer *tick;
     bool draining;
-    bool any_ended;               /* clients to be destroyed at the end of the turn */
-    int64_t lag_marks[LAG_MARKS]; /* journal_next at the last ticks of max_lag / LAG_MARKS */
-    uint32_t lag_next;
-    int64_t lag_marked_ns;
+    bool any_ended;                       /* clients to be destroyed at the end of the turn */
+    struct lag_mark lag_marks[LAG_MARKS]; /* a ring */
+    uint32_t lag_newest;
+    int64_t drain_end_ns; /* by then all clients have been closed, when draining */
     struct metric *clients_now, *sent_bytes, *sent_messages, *snapshots, *slow_snapshot,
-        *slow_disconnect;
+        *slow_disconnect, *stuck;
     struct metric *joined, *resumed, *not_resumed, *refused_full, *refused_address,
         *refused_draining;
 };

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/frame.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -53,13 +54,17 @@ static struct snapshot *snapshot_build(struct gateway *gateway)
 {
     struct journal *journal = gateway->options.journal;
     struct snapshot *snapshot = memory_alloc(sizeof *snapshot);
+    char end[64];
     snapshot->references = 1;
     snapshot->seq = journal_next(journal) - 1;
     snapshot->built_ns = clock_monotonic_ns();
     buffer_init(&snapshot->frames, LIMIT_SNAPSHOT);
     hello_append(gateway, &snapshot->frames, snapshot->seq + 1, false);
     keeper_snapshot(gateway->options.keeper, snapshot_add, snapshot);
-    char end[64];
+    if (snapshot->frames.overflowed)
+        log_error("gateway", log_text("msg", "snapshot too large, some last values are left out"),
+                  log_int("bytes", (int64_t)snapshot->frames.size));
+    snapshot->frames.max += sizeof end; /* it always ends as it should */
     int size = snprintf(end, sizeof end, "{\"type\":\"snapshot_end\",\"seq\":%lld}",
                         (long long)snapshot->seq);
     frame_append(&snapshot->frames, FRAME_TEXT, (struct slice){.data = end, .size = (size_t)size});
@@ -68,9 +73,12 @@ static struct snapshot *snapshot_build(struct gateway *gateway)
 }
 
 /* Young enough, and the record after it is still there (or yet to come). */
-static bool snapshot_usable(const struct gateway *gateway, const struct snapshot *snapshot)
+static bool snapshot_usable(const struct gateway *gateway, const struct snapshot *snapshot,
+                            int64_t from_seq)
 {
     const struct journal *journal = gateway->options.journal;
+    if (snapshot->seq < from_seq)
+        return false;
     if (snapshot->seq + 1 == journal_next(journal))
         return true;
     int64_t age_ns = clock_monotonic_ns() - snapshot->built_ns;
@@ -78,9 +86,9 @@ static bool snapshot_usable(const struct gateway *gateway, const struct snapshot
            snapshot->seq + 1 >= journal_first(journal);
 }
 
-struct snapshot *snapshot_get(struct gateway *gateway)
+struct snapshot *snapshot_get(struct gateway *gateway, int64_t from_seq)
 {
-    if (gateway->snapshot != NULL && !snapshot_usable(gateway, gateway->snapshot)) {
+    if (gateway->snapshot != NULL && !snapshot_usable(gateway, gateway->snapshot, from_seq)) {
         snapshot_unref(gateway->snapshot);
         gateway->snapshot = NULL;
     }

@@ -21,6 +21,7 @@
 #define TURNED_AWAY_MAX 64          /* connections beyond the maximum, being told 503 */
 #define OUTPUT_KEPT (64 * KIBIBYTE) /* a larger buffer is given back when sent */
 #define PROBLEM_MAX (4 * KIBIBYTE)
+#define UPGRADE_HEADERS "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 #define WAITING_MAX                                                                                \
     (2 * LIMIT_HTTP_HEAD) /* requests behind an answer that the peer does not read */
 
@@ -172,7 +173,8 @@ static void write_answer(struct http_connection *connection, unsigned status,
                          status, http_status_text(status), content_type, body.size);
     if (headers != NULL)
         buffer_append_text(out, headers);
-    if (!connection->keep_alive)
+    bool said = headers != NULL && strstr(headers, "Connection:") != NULL;
+    if (!connection->keep_alive && !said)
         buffer_append_text(out, "Connection: close\r\n");
     buffer_append_text(out, "\r\n");
     if (!connection->head_only)
@@ -292,7 +294,8 @@ static bool handshake_check(struct http_connection *connection, const struct htt
         send_problem(connection, status, "Allow: GET\r\n", reason);
     else if (status == 426)
         send_problem(connection, status,
-                     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n",
+                     connection->keep_alive ? UPGRADE_HEADERS "Connection: Upgrade\r\n"
+                                            : UPGRADE_HEADERS "Connection: Upgrade, close\r\n",
                      reason);
     else if (status != 0)
         send_problem(connection, status, NULL, reason);
@@ -472,12 +475,16 @@ static struct http_connection *connection_create(struct http_server *server, str
 static void on_accept(void *context, struct tcp *tcp)
 {
     struct http_server *server = context;
-    uint32_t max = server->options.connections_max;
-    if (server->connection_count >= max + TURNED_AWAY_MAX) {
+    const struct http_server_options *options = &server->options;
+    uint32_t max = options->connections_max;
+    uint32_t count = server->connection_count;
+    if (options->handed_over != NULL)
+        count += options->handed_over(options->context);
+    if (count >= max + TURNED_AWAY_MAX) {
         tcp_destroy(tcp);
         return;
     }
-    bool full = server->connection_count >= max;
+    bool full = count >= max;
     struct http_connection *connection = connection_create(server, tcp);
     if (!full)
         return;

@@ -26,7 +26,9 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *listen;                                /* address:port */
+    const char *listen; /* address:port */
+    /* How many of the connections handed over are still open: they count as well. May be NULL. */
+    uint32_t (*handed_over)(void *context);
     uint32_t connections_max;                          /* more are answered 503 and closed */
     void (*on_answer)(void *context, unsigned status); /* for the metrics; may be NULL */
     void *context;

@@ -123,6 +123,11 @@ void loop_destroy(struct loop *loop)
     memory_free(loop);
 }
 
+bool loop_is_resolving(const struct loop *loop)
+{
+    return loop->lookups > 0;
+}
+
 void loop_run(struct loop *loop)
 {
     /* The wake handle is always active, so only loop_stop ends this. */

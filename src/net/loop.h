@@ -15,8 +15,11 @@ struct loop *loop_create(void) MUST_CHECK;
 
 /* All timers, listeners and connections of it must have been destroyed; runs what is left of their
  * closing. An address look-up under way is waited for: the system's resolver cannot be told to
- * stop. NULL is a no-op. */
+ * stop (loop_is_resolving tells). NULL is a no-op. */
 void loop_destroy(struct loop *loop);
+
+/* An address look-up is under way. */
+bool loop_is_resolving(const struct loop *loop);
 
 /* Until loop_stop. May be run again afterwards. */
 void loop_run(struct loop *loop);

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -205,6 +206,14 @@ size_t tcp_send(struct tcp *tcp, const void *data, size_t size)
         update_events(tcp);
     }
     return taken;
+}
+
+void tcp_set_send_buffer(struct tcp *tcp, size_t size)
+{
+    /* The kernel doubles what it is told, for its own book-keeping (socket(7)). */
+    int half = size / 2 > INT_MAX ? INT_MAX : (int)(size / 2);
+    if (tcp->fd >= 0)
+        (void)setsockopt(tcp->fd, SOL_SOCKET, SO_SNDBUF, &half, sizeof(half));
 }
 
 void tcp_shutdown(struct tcp *tcp)

@@ -68,6 +68,10 @@ size_t tcp_send(struct tcp *tcp, const void *data, size_t size);
  * still goes out. */
 void tcp_shutdown(struct tcp *tcp);
 
+/* What the kernel may hold of what the peer has not read, roughly, in bytes. Without it, megabytes.
+ */
+void tcp_set_send_buffer(struct tcp *tcp, size_t size);
+
 /* Stops and resumes reading: what is not read stays in the kernel and slows the peer. */
 void tcp_read_pause(struct tcp *tcp, bool paused);
 

@@ -239,6 +239,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
 {
     struct tcp_connector *connector = request->data;
     connector->request_pending = false;
+    connector->loop->lookups--;
     if (connector->tcp == NULL) { /* nobody waits any more: all but the memory has been released */
         uv_freeaddrinfo(addresses);
         memory_free(connector);
@@ -263,6 +264,7 @@ static void resolve(struct tcp_connector *connector, uint32_t timeout_ms)
     int error = uv_getaddrinfo(&connector->loop->uv, &connector->request, on_resolved,
                                connector->host, port, &hints);
     connector->request_pending = error == 0;
+    connector->loop->lookups += error == 0;
     connector->state = error == 0 ? CONNECT_RESOLVING : CONNECT_FAILED;
     connector->error = error;
     timer_start(connector->timer, error == 0 ? timeout_ms : 0, 0);

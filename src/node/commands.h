@@ -36,6 +36,14 @@ int command_help(int count, char **arguments);
 /* Says what is wrong with the command line and where help is; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *format, ...) PRINTF(2, 3);
 
+struct loop;
+
+/*
+ * Destroys the loop and returns the status. An address look-up that is still under way is not
+ * waited for: then everything is flushed and the process ends here, with that status.
+ */
+int end_loop(struct loop *loop, int status);
+
 /* ---- reading options ---- */
 
 #define SETS_MAX 64

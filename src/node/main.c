@@ -2,7 +2,11 @@
 /* The table of commands, and the way into one of them. */
 #include "node/commands.h"
 
+#include "base/log.h"
+#include "net/loop.h"
+
 #include <stdio.h>
+#include <unistd.h>
 
 #define NODE_OPTIONS                                                                               \
     "  -c FILE               configuration (YAML); see docs/configuration.md\n"                    \
@@ -14,6 +18,17 @@ int command_version(int count, char **arguments)
         return usage_error("version", "unknown argument `%s`", arguments[0]);
     printf("tickwire %s\n", TICKWIRE_VERSION);
     return EXIT_DONE;
+}
+
+int end_loop(struct loop *loop, int status)
+{
+    if (loop_is_resolving(loop)) {
+        log_stop();
+        fflush(NULL);
+        _exit(status);
+    }
+    loop_destroy(loop);
+    return status;
 }
 
 static void print_commands(FILE *out)

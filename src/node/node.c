@@ -17,7 +17,8 @@
 #include <sys/resource.h>
 
 #define DRAIN_TICK_MS 20
-#define FILES_RESERVED 200 /* descriptors that clients may not use: exchanges, logs, listeners */
+#define FILES_RESERVED 200  /* descriptors that clients may not use: exchanges, logs, listeners */
+#define HTTP_CONNECTIONS 64 /* beyond the clients: handshakes under way, probes, metrics */
 #define FIRST_EPOCH 1
 #define NS_PER_MS 1000000
 
@@ -94,6 +95,12 @@ static void node_count_answer(void *context, unsigned status)
     metric_add(metric_series(METRIC_HTTP_REQUESTS, labels), 1);
 }
 
+static uint32_t node_count_clients(void *context)
+{
+    const struct node *node = context;
+    return node->gateway == NULL ? 0 : (uint32_t)gateway_clients(node->gateway);
+}
+
 /* What the process may open bounds what the configuration may ask for. */
 static uint32_t effective_clients_max(int64_t wanted)
 {
@@ -117,7 +124,8 @@ static int node_open_server(struct node *node, struct err *err)
     node->clients_max = effective_clients_max(settings->http.max_clients);
     struct http_server_options options = {
         .listen = settings->http.listen,
-        .connections_max = node->clients_max,
+        .connections_max = node->clients_max + HTTP_CONNECTIONS,
+        .handed_over = node_count_clients,
         .on_answer = node_count_answer,
         .context = node,
     };
@@ -254,6 +262,20 @@ static void node_on_signal(void *context)
     node_drain(context);
 }
 
+static void node_on_hangup(void *context)
+{
+    (void)context;
+    log_warn("node",
+             log_text("msg", "reloading is not built yet, the configuration stays as it is"));
+}
+
+static void node_take_signals(struct node *node)
+{
+    loop_on_signal(node->options.loop, SIGHUP, node_on_hangup, node);
+    loop_on_signal(node->options.loop, SIGTERM, node_on_signal, node);
+    loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
+}
+
 static int node_open(struct node *node, struct err *err)
 {
     int result = node_open_server(node, err);
@@ -277,6 +299,7 @@ int node_create(const struct node_options *options, struct node **ret_node, stru
     node->options = *options;
     node->started_us = clock_wall_us();
     node->drain_timer = timer_create_on(options->loop, node_drain_step, node);
+    node_take_signals(node); /* before anybody can know that we are there */
     int result = node_open(node, err);
     if (result < 0) {
         node_destroy(node);
@@ -292,18 +315,8 @@ int node_create(const struct node_options *options, struct node **ret_node, stru
     return 0;
 }
 
-static void node_on_hangup(void *context)
-{
-    (void)context;
-    log_warn("node",
-             log_text("msg", "reloading is not built yet, the configuration stays as it is"));
-}
-
 void node_run(struct node *node)
 {
-    loop_on_signal(node->options.loop, SIGHUP, node_on_hangup, node);
-    loop_on_signal(node->options.loop, SIGTERM, node_on_signal, node);
-    loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
     loop_run(node->options.loop);
     log_info("node", log_text("msg", "left"),
              log_int("clients", (int64_t)gateway_clients(node->gateway)));

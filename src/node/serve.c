@@ -85,8 +85,7 @@ int command_serve(int count, char **arguments)
         return status;
     start_log(&settings);
     struct loop *loop = loop_create();
-    status = run_node(loop, &settings, false);
-    loop_destroy(loop);
+    status = end_loop(loop, run_node(loop, &settings, false));
     log_stop();
     settings_release(&settings);
     return status;
@@ -213,8 +212,7 @@ static int run_replay(const struct replay_arguments *arguments, struct settings 
     if (status == 0)
         status = run_node(loop, settings, true);
     replay_close(replay);
-    loop_destroy(loop);
-    return status;
+    return end_loop(loop, status);
 }
 
 int command_replay(int count, char **arguments)
@@ -269,13 +267,13 @@ int command_check(int count, char **arguments)
         if (result > 1)
             return result;
     }
+    int status = reference ? 0 : load_settings(&node, &settings);
+    if (status != 0)
+        return status;
     buffer_init(&out, OUTPUT_MAX);
     if (reference) {
         settings_write_reference(&out);
     } else {
-        int status = load_settings(&node, &settings);
-        if (status != 0)
-            return status;
         settings_write_effective(&settings, &out);
         settings_release(&settings);
     }

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -144,6 +145,18 @@ static void tail_hello(struct tail *tail, struct slice text)
         tail->token = token;
 }
 
+/* Every sequenced message moves the token on, of whatever type; these others carry a seq that is
+ * not their own. */
+static void tail_follow(struct tail *tail, const struct read_message *message)
+{
+    static const char *const not_sequenced[] = {"hello", "snapshot_end", "heartbeat", "skipped"};
+    for (size_t i = 0; i < COUNT_OF(not_sequenced); i++)
+        if (slice_is(message->type, not_sequenced[i]))
+            return;
+    if (!message->snapshot && message->seq > 0)
+        tail->token.seq = message->seq;
+}
+
 static void tail_on_message(void *context, enum ws_opcode opcode, char *data, size_t size)
 {
     (void)opcode;
@@ -158,8 +171,7 @@ static void tail_on_message(void *context, enum ws_opcode opcode, char *data, si
     }
     if (slice_is(message.type, "hello"))
         tail_hello(tail, text);
-    if (verdict == READ_EVENT && !message.snapshot && message.seq > 0)
-        tail->token.seq = message.seq;
+    tail_follow(tail, &message);
     if (verdict == READ_EVENT && message.event.type == EVENT_EPOCH)
         tail->token.epoch = message.event.epoch.epoch;
     if (!tail_wants(tail, &message, verdict == READ_EVENT))
@@ -168,8 +180,11 @@ static void tail_on_message(void *context, enum ws_opcode opcode, char *data, si
         printf("%.*s\n", (int)size, data);
     else if (verdict == READ_EVENT)
         print_row(&message);
-    if (fflush(stdout) != 0)
-        loop_stop(tail->loop); /* nobody reads any more */
+    if (fflush(stdout) == 0)
+        return;
+    fprintf(stderr, "tickwire tail: cannot write: %s\n", strerror(errno));
+    tail->status = EXIT_FAILED;
+    loop_stop(tail->loop);
 }
 
 /* ---- its connection ---- */
@@ -257,9 +272,8 @@ static int tail_run(struct tail *tail)
     ws_client_destroy(tail->client);
     timer_destroy(tail->retry);
     timer_destroy(tail->silence);
-    loop_destroy(tail->loop);
     memory_free(tail->scratch);
-    return tail->status;
+    return end_loop(tail->loop, tail->status);
 }
 
 /* 1: taken; 0: not an option with a value; else the exit status. */

@@ -5,8 +5,7 @@
  * seq), and a name stands for the same bytes everywhere, for ever. This folder knows no market: a
  * record's value is bytes.
  *
- *     sequencer --record--> carrier --record--> log (reading rule) --accepted record--> keeper,
- * gateway
+ *     sequencer -> carrier -> journal (reading rule) -> accepted records: keeper, gateway
  *
  * Thread: all of it lives on the writer's loop; the gateway reads the log on the same loop (for now
  * one loop in all).

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("TICKWIRE_BUILD", os.path.join(ROOT, "build"))
+BUILD = os.environ.get("TEST_BUILD", os.path.join(ROOT, "build"))
 TICKWIRE = os.environ.get("TICKWIRE", os.path.join(BUILD, "src", "node", "tickwire"))
 DEMO = os.path.join(ROOT, "demo", "recording.jsonl.gz")
 SHARED = os.path.join(os.path.dirname(ROOT), "shared")

@@ -206,6 +206,9 @@ def test_garbage_is_counted_and_harms_nobody():
                 for text in texts:
                     exchange.send(text)
             exchange.send(binance_trade(2))
+            refused = client.until(is_sequenced)[-1]
+            assert refused["type"] == "status" and refused["state"] == "live", refused
+            assert refused["reason"].startswith("refused: "), "a refusal is told, once"
             assert client.until(is_sequenced)[-1]["id"] == "2", "only what was meant comes through"
             metrics = Metrics(node)
             by_verdict = {dict(key)["verdict"]: int(value) for key, value in

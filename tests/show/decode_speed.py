@@ -5,7 +5,7 @@
 Instructions (callgrind; the difference between 2 N and N rounds, so that start-up does not count)
 gate: they are the same on every run. Times are told beside those of jansson and of an exact-number
 library (GMP) in the same process, and fail nothing. That a message allocates nothing is a test of
-its own, which is run here too. TICKWIRE_BUILD names the build folder; default: build.
+its own, which is run here too. TEST_BUILD names the build folder; default: build.
 """
 import json
 import os
@@ -37,12 +37,13 @@ def depth(bids, asks):
         "u": 157123456795, "b": bids, "a": asks})
 
 
-def upbit_book():
-    """Written by hand: json.dumps would not keep the spelling of the numbers."""
+def upbit_book(count):
+    """A unit is a level of either side. Written by hand: json.dumps would not keep the spelling of
+    the numbers."""
     units = ",".join(
         f'{{"ask_price":{116209000 + 1000 * i}.0,"bid_price":{116208000 - 1000 * i}.0,'
         f'"ask_size":{0.0123457 * (i + 1):.8f},"bid_size":{0.0234567 * (i + 2):.8f}}}'
-        for i in range(30))
+        for i in range(count))
     return ('{"type":"orderbook","code":"KRW-BTC","timestamp":1790133513840,'
             '"total_ask_size":4.65,"total_bid_size":9.3,"orderbook_units":[' + units +
             '],"stream_type":"REALTIME","level":0}')
@@ -60,7 +61,7 @@ TRADE = combined("btcusdt@trade", {
     "e": "trade", "E": 1790133513740, "s": "BTCUSDT", "t": 4123456789, "p": "84000.10000000",
     "q": "0.50000000", "T": 1790133513738, "m": False, "M": True})
 
-# kind: (exchange, message, instructions at most or None, bar in ns)
+# kind: (exchange, message, instructions at most or None, bar in ns or None)
 KINDS = {
     "binance_trade": ("binance", TRADE, 1700, 150),
     "binance_depth_2": ("binance", depth([["84000.00000000", "0.25000000"]],
@@ -68,7 +69,8 @@ KINDS = {
     "binance_depth_47": ("binance", depth(binance_levels(84000, 24, -1),
                                           binance_levels(84001, 23, 1)), None, 47 * 35),
     "upbit_trade": ("upbit", UPBIT_TRADE, None, 300),
-    "upbit_book_30": ("upbit", upbit_book(), None, 1500),
+    "upbit_book_30_levels": ("upbit", upbit_book(15), None, 1500),
+    "upbit_book_60_levels": ("upbit", upbit_book(30), None, None),
 }
 
 
@@ -87,7 +89,7 @@ def measure(folder, kind):
     path = os.path.join(folder, kind)
     with open(path, "w", encoding="utf-8") as out:
         out.write((message + "\n") * COPIES)
-    figures = {"bar_ns": bar_ns}
+    figures = {} if bar_ns is None else {"bar_ns": bar_ns}
     good = True
     if shutil.which("valgrind"):
         once = instructions(path, exchange, ROUNDS)

@@ -23,7 +23,8 @@ LINES_PERCENT_MIN = 80
 
 def fixtures(*paths):
     return [sys.executable, "fuzz/decode_corpus.py", "{folder}"] + [
-        "src/exchange/" + path for path in paths]
+        "src/exchange/" + path for path in paths
+    ]
 
 
 def net(kind):
@@ -32,19 +33,24 @@ def net(kind):
 
 QUOTATION = ["src/exchange/quotation.c", "src/exchange/quotation_message.c"]
 OLD = ["src/exchange/bithumb/old_content.c", "src/exchange/bithumb/old_decode.c"]
-TARGETS = {  # whose lines count (what decodes, not the tables of adapters), and who writes the seeds
-    "binance": {
-        "files": [f"src/exchange/binance/{name}.c" for name in ("decode", "payload", "symbols", "usual")],
-        "seeds": fixtures("binance/fixtures/messages.jsonl"),
-    },
-    "upbit": {"files": QUOTATION, "seeds": fixtures("upbit/fixtures/messages.jsonl")},
-    "bithumb": {
-        "files": QUOTATION + OLD,
-        "seeds": fixtures("bithumb/fixtures/messages.jsonl", "bithumb/fixtures/old.jsonl"),
-    },
-    "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
-    "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
-}
+TARGETS = (
+    {  # whose lines count (what decodes, not the tables of adapters), and who writes the seeds
+        "binance": {
+            "files": [
+                f"src/exchange/binance/{name}.c"
+                for name in ("decode", "payload", "symbols", "usual")
+            ],
+            "seeds": fixtures("binance/fixtures/messages.jsonl"),
+        },
+        "upbit": {"files": QUOTATION, "seeds": fixtures("upbit/fixtures/messages.jsonl")},
+        "bithumb": {
+            "files": QUOTATION + OLD,
+            "seeds": fixtures("bithumb/fixtures/messages.jsonl", "bithumb/fixtures/old.jsonl"),
+        },
+        "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
+        "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
+    }
+)
 
 
 def tool(name):
@@ -54,22 +60,42 @@ def tool(name):
 def build():
     if not os.path.exists(os.path.join(BUILD, "build.ninja")):
         shutil.rmtree(BUILD, ignore_errors=True)
-        run(["meson", "setup", BUILD, ROOT, "-Dfuzz=true", "-Db_sanitize=address,undefined",
-             "-Db_lundef=false"], env={**os.environ, "CC": tool("clang")})
+        run(
+            [
+                "meson",
+                "setup",
+                BUILD,
+                ROOT,
+                "-Dfuzz=true",
+                "-Db_sanitize=address,undefined",
+                "-Db_lundef=false",
+            ],
+            env={**os.environ, "CC": tool("clang")},
+        )
     run(["ninja", "-C", BUILD, "build.ninja"])  # targets may have come since
-    output = subprocess.run(["meson", "introspect", BUILD, "--targets"], cwd=ROOT,
-                            stdout=subprocess.PIPE, check=True, text=True).stdout
-    targets = {target["name"]: target["filename"][0] for target in json.loads(output)
-               if target["type"] == "executable"
-               and os.path.relpath(target["defined_in"], ROOT) == "fuzz/meson.build"}
+    output = subprocess.run(
+        ["meson", "introspect", BUILD, "--targets"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+    targets = {
+        target["name"]: target["filename"][0]
+        for target in json.loads(output)
+        if target["type"] == "executable"
+        and os.path.relpath(target["defined_in"], ROOT) == "fuzz/meson.build"
+    }
     if targets:
-        run(["ninja", "-C", BUILD] + [os.path.relpath(path, os.path.realpath(BUILD))
-                                      for path in targets.values()])
+        run(
+            ["ninja", "-C", BUILD]
+            + [os.path.relpath(path, os.path.realpath(BUILD)) for path in targets.values()]
+        )
     return targets
 
 
 def bare(name):
-    return name[len("fuzz_"):]
+    return name[len("fuzz_") :]
 
 
 def gather_seeds(subject, folder):
@@ -87,9 +113,15 @@ def coverage(program, profiles, files):
     subprocess.run([tool("llvm-profdata"), "merge", "-sparse", "-o", merged] + raw, check=True)
     output = subprocess.run(
         [tool("llvm-cov"), "export", "-summary-only", "-instr-profile=" + merged, program],
-        stdout=subprocess.PIPE, check=True, cwd=BUILD).stdout
-    lines = [file["summary"]["lines"] for file in json.loads(output)["data"][0]["files"]
-             if os.path.relpath(os.path.join(BUILD, file["filename"]), ROOT) in files]
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=BUILD,
+    ).stdout
+    lines = [
+        file["summary"]["lines"]
+        for file in json.loads(output)["data"][0]["files"]
+        if os.path.relpath(os.path.join(BUILD, file["filename"]), ROOT) in files
+    ]
     assert len(lines) == len(files), f"{program} does not hold all of {files}"
     return sum(line["count"] for line in lines), sum(line["covered"] for line in lines)
 
@@ -105,14 +137,30 @@ def fuzz(name, program):
     for old in glob.glob(profiles + "*"):
         os.remove(old)
     figures = {"seconds": SECONDS, "seeds": gather_seeds(subject, os.path.join(work, "seeds"))}
-    environment = {**os.environ, "LLVM_PROFILE_FILE": profiles + "-%p.profraw",
-                   "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    environment = {
+        **os.environ,
+        "LLVM_PROFILE_FILE": profiles + "-%p.profraw",
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    }
     environment.pop("ASAN_OPTIONS", None)  # libFuzzer brings its own
     done = subprocess.run(
-        [program, f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=2048",
-         "-print_final_stats=1", f"-artifact_prefix={work}/", kept, os.path.join(work, "seeds")],
-        cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace")
+        [
+            program,
+            f"-max_total_time={SECONDS}",
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            f"-artifact_prefix={work}/",
+            kept,
+            os.path.join(work, "seeds"),
+        ],
+        cwd=work,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     runs = re.search(r"number_of_executed_units:\s*(\d+)", done.stdout)
     figures["runs"] = int(runs.group(1)) if runs else 0
     if done.returncode != 0:
@@ -120,8 +168,9 @@ def fuzz(name, program):
         return {**figures, "problem": f"exit status {done.returncode}; input in {work}/"}
     files = TARGETS[subject]["files"]
     lines, covered = coverage(program, profiles, files)
-    figures.update(files=files, lines=lines,
-                   lines_percent=round(100 * covered / lines, 1) if lines else 0)
+    figures.update(
+        files=files, lines=lines, lines_percent=round(100 * covered / lines, 1) if lines else 0
+    )
     if figures["lines_percent"] < LINES_PERCENT_MIN:
         figures["problem"] = f"under {LINES_PERCENT_MIN} % of the lines reached"
     return figures
@@ -130,7 +179,11 @@ def fuzz(name, program):
 def main():
     targets = build()
     if set(map(bare, targets)) != set(TARGETS):
-        end("fuzz", False, {"problem": f"targets built: {sorted(targets)}, known: {sorted(TARGETS)}"})
+        end(
+            "fuzz",
+            False,
+            {"problem": f"targets built: {sorted(targets)}, known: {sorted(TARGETS)}"},
+        )
     figures = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = {name: pool.submit(fuzz, name, path) for name, path in sorted(targets.items())}

@@ -6,7 +6,7 @@ Every message of the recorded sets of Binance, Upbit and Bithumb goes through de
 comes out is compared, as decimals, with the expected events. A difference counts unless
 tests/differences.md names it. Ends with one JSON line; exit status 0 when all is equal.
 
-TICKWIRE_BUILD names the build folder; default: build.
+TEST_BUILD names the build folder; default: build.
 """
 import collections
 import decimal

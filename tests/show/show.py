@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-IN_CI = os.environ.get("TICKWIRE_CI") == "1"
-BUILD = os.environ.get("TICKWIRE_BUILD", os.path.join(ROOT, "build"))
+IN_CI = os.environ.get("TEST_CI") == "1"
+BUILD = os.environ.get("TEST_BUILD", os.path.join(ROOT, "build"))
 TICKWIRE = os.environ.get("TICKWIRE", os.path.join(BUILD, "src", "node", "tickwire"))
 
 
