@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, builds, and serves a constructed recording in a loop. Arguments are
-# passed on, for instance: ./run.sh --port 9090
+# passed on, for instance: ./run.sh --set http.listen=127.0.0.1:9090
 set -eu
 cd "$(dirname "$0")"
 build=build

@@ -92,7 +92,9 @@ const struct command command_table[] = {
      "folder)\n"
      "  --speed X|max         times as fast as recorded, 0.001 to 1000 (default 1); max: as fast "
      "as it is read\n"
-     "  --loop                from the start again after the end\n" NODE_OPTIONS,
+     "  --loop                from the start again after the end\n"
+     "The recorded exchanges are collected, from the recording, whatever exchanges.*.enabled and\n"
+     "ws_url say; the other settings hold.\n" NODE_OPTIONS,
      command_replay},
     {"tail",
      "[URL] [--exchange E,..] [--symbol S,..] [--type T,..] [--since TOKEN] [--json|--table]",

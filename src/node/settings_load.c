@@ -250,6 +250,22 @@ static void choose_adapters(struct settings *settings)
     }
 }
 
+/* One connection carries all of an exchange, and the exchange says how much that may be. */
+static int check_streams(const struct settings *settings, struct err *err)
+{
+    for (size_t i = 0; i < settings->exchange_count; i++) {
+        const struct settings_exchange *of = &settings->exchanges[i];
+        uint32_t most = of->exchange->limits.streams_per_connection;
+        size_t wanted = of->symbols.count * of->channels.count;
+        if (of->enabled && most > 0 && wanted > most)
+            return err_set(err, -EINVAL,
+                           "exchanges.%s: %zu symbols with %zu channels are %zu streams, expected "
+                           "at most %u on one connection",
+                           of->exchange->name, of->symbols.count, of->channels.count, wanted, most);
+    }
+    return 0;
+}
+
 static void clear(struct settings *settings, const struct catalog *catalog)
 {
     for (size_t i = 0; i < catalog->count; i++)
@@ -275,12 +291,15 @@ int settings_load(struct settings *ret_settings, const struct settings_options *
         result = take_flags(&loading, options, err);
 
     clear(defaults, catalog);
+    if (result == 0) {
+        name_node(settings);
+        choose_adapters(settings);
+        result = check_streams(settings, err);
+    }
     if (result < 0) {
         clear(settings, catalog);
         return result;
     }
-    name_node(settings);
-    choose_adapters(settings);
     *ret_settings = *settings;
     return 0;
 }

@@ -332,6 +332,30 @@ static int remove_file(void **state)
     return 0;
 }
 
+static void one_connection_carries_what_the_exchange_allows(void **state)
+{
+    (void)state;
+    struct buffer set;
+    struct settings settings;
+    struct err err = {.code = 0};
+    const char *sets[] = {NULL};
+    struct settings_options options = {.set = sets, .set_count = 1};
+    buffer_init(&set, 64 * KIBIBYTE);
+    buffer_append_text(&set, "exchanges.binance.symbols=A0-USDT");
+    for (int i = 1; i < 1024 / 3; i++) /* three channels by default */
+        buffer_append_format(&set, ",A%d-USDT", i);
+    sets[0] = set.data;
+    settings = load(&options);
+    settings_release(&settings);
+    buffer_append_text(&set, ",ONE-MORE");
+    sets[0] = set.data;
+    assert_int_not_equal(settings_load(&settings, &options, &err), 0);
+    assert_string_equal(err.text,
+                        "exchanges.binance: 342 symbols with 3 channels are 1026 streams, "
+                        "expected at most 1024 on one connection");
+    buffer_release(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +368,7 @@ int main(void)
         cmocka_unit_test(differences_say_what_needs_a_restart),
         cmocka_unit_test(passwords_are_masked),
         cmocka_unit_test(same_value_as_default_is_no_error),
+        cmocka_unit_test(one_connection_carries_what_the_exchange_allows),
     };
     return cmocka_run_group_tests(tests, NULL, remove_file);
 }
