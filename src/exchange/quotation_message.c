@@ -3,6 +3,7 @@
 #include "exchange/quotation_message.h"
 
 #include "exchange/decoding.h"
+#include "market/decimal_quick.h"
 
 /* ---- keys ---- */
 
@@ -138,38 +139,54 @@ static bool unit_read_any(struct scan *scan, struct decimal value[UNIT_COUNT])
     return given == UNIT_ALL && !scan->failed;
 }
 
+/* A JSON number of ordinary length and not below zero, which is nearly every one; false: it is for
+ * scan_number to judge. */
+static ALWAYS_INLINE bool number_quick(const char **at, struct decimal *ret_value)
+{
+    const char *text = *at;
+    if (UNLIKELY(*text <= '0' && (*text != '0' || text[1] != '.')))
+        return false; /* a sign, or zeros at the front */
+    return decimal_read_quick(text, at, ret_value);
+}
+
+/* Any other; behind what is no number `at` means nothing. */
+static bool number_long(const char **at, struct decimal *ret_value)
+{
+    struct scan scan = {.at = *at, .end = *at, .failed = false};
+    bool taken = scan_number(&scan, ret_value) == DECIMAL_OK;
+    *at = scan.at;
+    return taken;
+}
+
 /* Takes the text and the number behind it. */
-static ALWAYS_INLINE bool number_behind(struct scan *scan, struct slice text,
+static ALWAYS_INLINE bool number_behind(const char **at, struct slice text,
                                         struct decimal *ret_value)
 {
-    if (UNLIKELY(memcmp(scan->at, text.data, text.size) != 0))
+    if (UNLIKELY(memcmp(*at, text.data, text.size) != 0))
         return false;
-    scan->at += text.size;
-    return scan_number(scan, ret_value) == DECIMAL_OK;
+    *at += text.size;
+    return LIKELY(number_quick(at, ret_value)) || number_long(at, ret_value);
 }
 
 /* The order in which both exchanges send the keys, in either spelling. */
 static ALWAYS_INLINE bool unit_read(struct scan *scan, struct decimal value[UNIT_COUNT])
 {
-    const char *start = scan->at;
+    const char *at = scan->at;
     bool usual;
-    if (scan->at[4] == '"') /* {"ap" */
-        usual = number_behind(scan, SLICE("{\"ap\":"), &value[UNIT_ASK_PRICE]) &&
-                number_behind(scan, SLICE(",\"bp\":"), &value[UNIT_BID_PRICE]) &&
-                number_behind(scan, SLICE(",\"as\":"), &value[UNIT_ASK_SIZE]) &&
-                number_behind(scan, SLICE(",\"bs\":"), &value[UNIT_BID_SIZE]);
+    if (at[4] == '"') /* {"ap" */
+        usual = number_behind(&at, SLICE("{\"ap\":"), &value[UNIT_ASK_PRICE]) &&
+                number_behind(&at, SLICE(",\"bp\":"), &value[UNIT_BID_PRICE]) &&
+                number_behind(&at, SLICE(",\"as\":"), &value[UNIT_ASK_SIZE]) &&
+                number_behind(&at, SLICE(",\"bs\":"), &value[UNIT_BID_SIZE]);
     else
-        usual = number_behind(scan, SLICE("{\"ask_price\":"), &value[UNIT_ASK_PRICE]) &&
-                number_behind(scan, SLICE(",\"bid_price\":"), &value[UNIT_BID_PRICE]) &&
-                number_behind(scan, SLICE(",\"ask_size\":"), &value[UNIT_ASK_SIZE]) &&
-                number_behind(scan, SLICE(",\"bid_size\":"), &value[UNIT_BID_SIZE]);
-    if (LIKELY(usual && *scan->at == '}')) {
-        scan->at++;
-        return true;
-    }
-    scan->at = start;
-    scan->failed = false;
-    return unit_read_any(scan, value);
+        usual = number_behind(&at, SLICE("{\"ask_price\":"), &value[UNIT_ASK_PRICE]) &&
+                number_behind(&at, SLICE(",\"bid_price\":"), &value[UNIT_BID_PRICE]) &&
+                number_behind(&at, SLICE(",\"ask_size\":"), &value[UNIT_ASK_SIZE]) &&
+                number_behind(&at, SLICE(",\"bid_size\":"), &value[UNIT_BID_SIZE]);
+    if (UNLIKELY(!usual || *at != '}'))
+        return unit_read_any(scan, value);
+    scan->at = at + 1;
+    return true;
 }
 
 /* A thin side is padded with zeros, and a live price may have a size that prints as 0: there is
@@ -236,7 +253,8 @@ static bool error_read(struct quotation_message *message, struct scan *scan)
     return !scan->failed;
 }
 
-static bool text_read(struct quotation_message *message, struct scan *scan, unsigned field)
+static ALWAYS_INLINE bool text_read(struct quotation_message *message, struct scan *scan,
+                                    unsigned field)
 {
     if (UNLIKELY(scan_peek(scan) != '"'))
         return false;
@@ -258,15 +276,18 @@ static bool integer_read(struct quotation_message *message, struct scan *scan, u
 
 static bool number_read(struct quotation_message *message, struct scan *scan, unsigned field)
 {
-    enum decimal_verdict verdict = scan_number(scan, &message->value[field].decimal);
+    struct decimal *value = &message->value[field].decimal;
+    if (LIKELY(number_quick(&scan->at, value)))
+        return true;
+    enum decimal_verdict verdict = scan_number(scan, value);
     if (UNLIKELY(verdict == DECIMAL_TOO_LONG))
         message->too_long |= FIELD_BIT(field);
     return verdict == DECIMAL_OK;
 }
 
 /* False when the value is not of the field's kind; the scan may then have failed. */
-static bool value_read(struct quotation_message *message, struct scan *scan,
-                       enum quotation_field field, struct event_batch *batch)
+static ALWAYS_INLINE bool value_read(struct quotation_message *message, struct scan *scan,
+                                     enum quotation_field field, struct event_batch *batch)
 {
     switch (field) {
     case FIELD_TYPE:
@@ -306,8 +327,8 @@ static bool value_read(struct quotation_message *message, struct scan *scan,
 
 /* What is not of its kind is passed over and counts as not given: which type needs it is not known
  * yet. */
-static void field_take(struct quotation_message *message, struct scan *scan,
-                       enum quotation_field field, struct event_batch *batch)
+static ALWAYS_INLINE void field_take(struct quotation_message *message, struct scan *scan,
+                                     enum quotation_field field, struct event_batch *batch)
 {
     uint32_t bit = FIELD_BIT(field);
     message->repeated |= message->seen & bit;
@@ -326,6 +347,60 @@ static void field_take(struct quotation_message *message, struct scan *scan,
         scan_skip(scan);
 }
 
+/* ---- a trade as it usually comes ---- */
+
+static ALWAYS_INLINE bool expected_take(struct quotation_message *message, struct scan *scan,
+                                        struct slice key, enum quotation_field field)
+{
+    if (!scan_take_exact(scan, key))
+        return false;
+    field_take(message, scan, field, NULL);
+    return true;
+}
+
+static ALWAYS_INLINE void expected_skip(struct scan *scan, struct slice key)
+{
+    if (scan_take_exact(scan, key))
+        scan_skip(scan);
+}
+
+/* Upbit has it before the price, Bithumb behind it. */
+static bool expected_take_time(struct quotation_message *message, struct scan *scan)
+{
+    expected_skip(scan, SLICE(",\"trade_date\":"));
+    expected_skip(scan, SLICE(",\"trade_time\":"));
+    return expected_take(message, scan, SLICE(",\"trade_timestamp\":"), FIELD_TRADE_TIMESTAMP);
+}
+
+/*
+ * Of a trade's keys those that come in the usual order: comparing with what is expected next is a
+ * fraction of the work of looking at each key. Any of them may be missing; it takes what it finds
+ * as the general way does, which goes on from where this one stops.
+ */
+static void expected_trade(struct quotation_message *message, struct scan *scan)
+{
+    expected_take(message, scan, SLICE(",\"code\":"), FIELD_CODE);
+    bool early = expected_take(message, scan, SLICE(",\"timestamp\":"), FIELD_TIMESTAMP);
+    if (early)
+        expected_take_time(message, scan);
+    expected_take(message, scan, SLICE(",\"trade_price\":"), FIELD_TRADE_PRICE);
+    expected_take(message, scan, SLICE(",\"trade_volume\":"), FIELD_TRADE_VOLUME);
+    expected_take(message, scan, SLICE(",\"ask_bid\":"), FIELD_ASK_BID);
+    expected_skip(scan, SLICE(",\"prev_closing_price\":"));
+    expected_skip(scan, SLICE(",\"change\":"));
+    expected_skip(scan, SLICE(",\"change_price\":"));
+    if (!early)
+        expected_take_time(message, scan);
+    expected_take(message, scan, SLICE(",\"sequential_id\":"), FIELD_SEQUENTIAL_ID);
+    if (!early)
+        expected_take(message, scan, SLICE(",\"timestamp\":"), FIELD_TIMESTAMP);
+    expected_skip(scan, SLICE(",\"best_ask_price\":"));
+    expected_skip(scan, SLICE(",\"best_ask_size\":"));
+    expected_skip(scan, SLICE(",\"best_bid_price\":"));
+    expected_skip(scan, SLICE(",\"best_bid_size\":"));
+    expected_take(message, scan, SLICE(",\"stream_type\":"), FIELD_STREAM_TYPE);
+}
+
 bool quotation_message_read(struct quotation_message *message, struct slice text,
                             struct event_batch *batch)
 {
@@ -336,6 +411,11 @@ bool quotation_message_read(struct quotation_message *message, struct slice text
     message->bid_count = message->ask_count = 0;
     message->words = (struct slice){.data = NULL, .size = 0};
     scan_expect(&scan, '{');
+    if (expected_take(message, &scan, SLICE("\"type\":"), FIELD_TYPE)) {
+        first = false;
+        if (message->given != 0 && text_is(message->value[FIELD_TYPE].text, SLICE("trade")))
+            expected_trade(message, &scan);
+    }
     while (scan_next_key(&scan, &first, &key)) {
         enum quotation_field field = key_find(key);
         if (field == FIELD_COUNT)

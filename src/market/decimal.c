@@ -4,6 +4,7 @@
 #include "market/decimal.h"
 
 #include "market/decimal_priv.h"
+#include "market/decimal_quick.h"
 #include "market/digits.h"
 
 #include <assert.h>
@@ -52,15 +53,22 @@ char *decimal_write(char *out, struct decimal value)
         mantissa = 0 - mantissa;
     }
     unsigned scale = (unsigned)-value.exponent;
-    if (UNLIKELY(scale > 16))
-        return decimal_write_far(out, mantissa, value.exponent);
-    /* Eight decimals are what most exchanges send; dividing by a constant is a multiplication. */
-    uint64_t whole = scale == 8 ? mantissa / 100000000 : mantissa / digits_powers[scale];
-    uint64_t fraction = mantissa - whole * digits_powers[scale];
-    if (UNLIKELY(scale > 8 || whole >= 100000000))
-        return decimal_write_medium(out, mantissa, scale);
+    if (UNLIKELY(scale > 8))
+        return scale > 16 ? decimal_write_far(out, mantissa, value.exponent)
+                          : decimal_write_medium(out, mantissa, scale);
+    uint64_t whole;
+    uint64_t fraction;        /* eight decimals */
+    if (LIKELY(scale == 8)) { /* what most exchanges send; the division is a multiplication then */
+        whole = mantissa / 100000000;
+        fraction = mantissa - whole * 100000000;
+    } else {
+        whole = mantissa / digits_powers[scale];
+        fraction = (mantissa - whole * digits_powers[scale]) * digits_powers[8 - scale];
+    }
+    if (UNLIKELY(whole >= 100000000))
+        return decimal_write_wide(out, whole, fraction);
     uint64_t word;
-    digits_word_pair(whole, fraction * digits_powers[8 - scale], &whole, &word);
+    digits_word_pair(whole, fraction, &whole, &word);
     out = digits_write_word(out, whole);
     /* Zeros are added behind the fraction to fill a word, and then not kept: a fraction of nothing
      * but zeros leaves not even the point. */

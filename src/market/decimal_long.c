@@ -5,6 +5,7 @@
  * in would save registers on every call.
  */
 #include "market/decimal_priv.h"
+#include "market/decimal_quick.h"
 
 #include <assert.h>
 
@@ -111,6 +112,26 @@ static enum decimal_verdict decimal_read_long(const char *text, const char **ret
     return DECIMAL_OK;
 }
 
+struct decimal_exponent decimal_read_exponent(const char *at, unsigned scale)
+{
+    assert((*at | 0x20) == 'e');
+    bool negative = at[1] == '-';
+    unsigned sign = negative || at[1] == '+';
+    const char *digit = at + 1 + sign;
+    if (!is_digit(digit[0]))
+        return (struct decimal_exponent){.size = 0};
+    int size = digit[0] - '0';
+    unsigned count = 1;
+    if (is_digit(digit[1])) { /* branches, so that the processor can run ahead */
+        size = size * 10 + digit[1] - '0';
+        count = is_digit(digit[2]) ? 3 : 2;
+    }
+    int value = (negative ? -size : size) - (int)scale;
+    if (count > 2 || value < -DECIMAL_EXPONENT_MAX || value > DECIMAL_EXPONENT_MAX)
+        return (struct decimal_exponent){.size = 0};
+    return (struct decimal_exponent){.value = value, .size = 1 + sign + count};
+}
+
 enum decimal_verdict decimal_read_medium(const char *text, const char **ret_end,
                                          struct decimal *ret_value)
 {
@@ -141,6 +162,8 @@ enum decimal_verdict decimal_read_medium(const char *text, const char **ret_end,
 char *decimal_write_far(char *out, uint64_t mantissa, int exponent)
 {
     assert(exponent >= -DECIMAL_EXPONENT_MAX && exponent <= DECIMAL_EXPONENT_MAX);
+    if (exponent >= 0 && exponent <= 10 && mantissa < 1000000000)
+        return digits_write(out, mantissa * digits_powers[exponent]);
     while (exponent < 0 && mantissa % 10 == 0) {
         mantissa /= 10;
         exponent++;
@@ -164,6 +187,18 @@ char *decimal_write_far(char *out, uint64_t mantissa, int exponent)
     out[1] = '.';
     memcpy(out + 2 - whole, digits, (size_t)count);
     return out + 2 - whole + count;
+}
+
+char *decimal_write_wide(char *out, uint64_t whole, uint64_t fraction)
+{
+    assert(fraction < 100000000);
+    out = digits_write(out, whole);
+    if (fraction == 0)
+        return out;
+    uint64_t word = digits_word(fraction);
+    *out = '.';
+    word_store(out + 1, word + DIGITS_ZEROS);
+    return out + 9 - digits_zeros_behind(word);
 }
 
 char *decimal_write_medium(char *out, uint64_t mantissa, unsigned scale)

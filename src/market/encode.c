@@ -109,29 +109,12 @@ static char *put_text_long(char *out, struct slice text)
     return out + 1;
 }
 
-/* The last 1 to 7 bytes of a text as a word, filled up with blanks. */
-static ALWAYS_INLINE uint64_t word_load_part(const char *at, size_t size)
-{
-    uint64_t word;
-    if (size >= 4) {
-        uint32_t first;
-        uint32_t last;
-        memcpy(&first, at, sizeof(first));
-        memcpy(&last, at + size - 4, sizeof(last));
-        word = first | (uint64_t)last << (8 * (size - 4));
-    } else {
-        word = (unsigned char)at[0] | (uint64_t)(unsigned char)at[size / 2] << (8 * (size / 2)) |
-               (uint64_t)(unsigned char)at[size - 1] << (8 * (size - 1));
-    }
-    return word | UINT64_C(0x2020202020202020) << (8 * size);
-}
-
 /* 8 to 16 bytes as two words that overlap. */
-static ALWAYS_INLINE char *put_text_medium(char *out, struct slice text)
+static ALWAYS_INLINE char *put_text_words(char *out, struct slice text)
 {
     uint64_t first = word_load(text.data);
     uint64_t last = word_load(text.data + text.size - sizeof(last));
-    if (UNLIKELY((text_stops(first) | text_stops(last)) != 0))
+    if (UNLIKELY(text_stops_pair(first, last)))
         return put_text_long(out, text);
     word_store(out, first);
     word_store(out + text.size - sizeof(last), last);
@@ -139,34 +122,38 @@ static ALWAYS_INLINE char *put_text_medium(char *out, struct slice text)
     return out + text.size + 1;
 }
 
+/* 4 to 7 bytes: the same with half words. */
+static ALWAYS_INLINE char *put_text_halves(char *out, struct slice text)
+{
+    uint32_t first;
+    uint32_t last;
+    memcpy(&first, text.data, sizeof(first));
+    memcpy(&last, text.data + text.size - sizeof(last), sizeof(last));
+    if (UNLIKELY(text_stops(first | (uint64_t)last << 32) != 0))
+        return put_text_long(out, text);
+    memcpy(out, &first, sizeof(first));
+    memcpy(out + text.size - sizeof(last), &last, sizeof(last));
+    out[text.size] = '"';
+    return out + text.size + 1;
+}
+
 char *json_write_text(char *out, struct slice text)
 {
+    const size_t word_size = sizeof(uint64_t);
     *out++ = '"';
-    if (text.size - sizeof(uint64_t) <= sizeof(uint64_t))
-        return put_text_medium(out, text);
-    for (; text.size > sizeof(uint64_t); text.size -= sizeof(uint64_t)) {
+    for (; UNLIKELY(text.size > 2 * word_size); text.size -= word_size) {
         uint64_t word = word_load(text.data);
         if (UNLIKELY(text_stops(word) != 0))
             return put_text_long(out, text);
         word_store(out, word);
-        out += sizeof(uint64_t);
-        text.data += sizeof(uint64_t);
+        out += word_size;
+        text.data += word_size;
     }
-    if (text.size == sizeof(uint64_t))
-        return put_text_medium(out, text);
-    if (text.size > 0) {
-        uint64_t word = word_load_part(text.data, text.size);
-        if (UNLIKELY(text_stops(word) != 0))
-            return put_text_long(out, text);
-        /* No more than the promised bytes are touched, be the text ever so short. */
-        if (text.size >= 4)
-            word_store(out, word);
-        else
-            memcpy(out, &word, 4);
-        out += text.size;
-    }
-    *out = '"';
-    return out + 1;
+    if (text.size >= word_size)
+        return put_text_words(out, text);
+    if (text.size >= word_size / 2)
+        return put_text_halves(out, text);
+    return put_text_long(out, text);
 }
 
 static ALWAYS_INLINE char *put_integer(char *out, int64_t value)
@@ -176,7 +163,7 @@ static ALWAYS_INLINE char *put_integer(char *out, int64_t value)
     return out + 1;
 }
 
-static char *put_text(char *out, struct slice text)
+static ALWAYS_INLINE char *put_text(char *out, struct slice text)
 {
     out = json_write_text(out, text);
     *out = ',';
@@ -277,9 +264,12 @@ static char *put_levels(char *out, struct levels levels)
 
 static char *put_book(char *out, const struct book_change *book)
 {
-    out = PUT(out, "\"action\":");
-    out = put_word(out, book_action_names[book->action]);
-    if (book->action == BOOK_SNAPSHOT) {
+    /* The names of book_action_names, in one store each. */
+    if (book->action == BOOK_UPDATE) {
+        out = PUT(out, "\"action\":\"update\",");
+    } else {
+        assert(book->action == BOOK_SNAPSHOT);
+        out = PUT(out, "\"action\":\"snapshot\",");
         if (book->proof != BOOK_PROOF_NONE) {
             out = PUT(out, "\"proof\":");
             out = put_word(out, book_proof_names[book->proof]);

@@ -2,7 +2,7 @@
 /* The parts of the scanner that rare input needs; what every message needs is inline in scan.h. */
 #include "market/scan.h"
 
-#include "market/decimal_priv.h"
+#include "market/decimal_quick.h"
 #include "market/event.h"
 #include "market/utf8.h"
 
@@ -123,16 +123,52 @@ bool scan_take_null(struct scan *scan)
     return scan_take_exact(scan, SLICE("null"));
 }
 
-static void skip_scalar(struct scan *scan)
+/* Behind one run of digits; NULL when there is none. */
+static ALWAYS_INLINE const char *skip_digits(const char *at)
 {
-    struct decimal ignored;
+    const char *start = at;
+    unsigned run;
+    do {
+        run = digits_run(at);
+        at += run;
+    } while (UNLIKELY(run == DIGITS_READ_MAX));
+    return at == start ? NULL : at;
+}
+
+/* Behind the exponent whose `e` stands at `at`; NULL when it is none. */
+static const char *skip_exponent(const char *at)
+{
+    at++;
+    if (*at == '-' || *at == '+')
+        at++;
+    return skip_digits(at);
+}
+
+/* A number as scan_number takes it, without its value. */
+static ALWAYS_INLINE void skip_number(struct scan *scan)
+{
+    const char *start = scan->at + (*scan->at == '-');
+    const char *at = skip_digits(start);
+    bool loose = *start == '0' && at != start + 1;
+    if (at != NULL && *at == '.')
+        at = skip_digits(at + 1);
+    if (at != NULL && UNLIKELY((*at | 0x20) == 'e'))
+        at = skip_exponent(at);
+    if (UNLIKELY(at == NULL || loose))
+        scan_fail(scan);
+    else
+        scan->at = at;
+}
+
+static ALWAYS_INLINE void skip_scalar(struct scan *scan)
+{
     char next = scan_peek(scan);
     if (next == '"')
         scan_text(scan);
+    else if (next == '-' || is_digit(next))
+        skip_number(scan);
     else if (next == 't' || next == 'f')
         scan_boolean(scan);
-    else if (next == '-' || is_digit(next))
-        (void)scan_number(scan, &ignored);
     else if (!scan_take_null(scan))
         scan_fail(scan);
 }
@@ -189,17 +225,21 @@ static bool skip_closings(struct scan *scan, struct nesting *nesting)
     return false;
 }
 
-void scan_skip_long(struct scan *scan)
+static void skip_nested(struct scan *scan)
 {
-    if (LIKELY(scan_peek(scan) != '{' && *scan->at != '[')) {
-        skip_scalar(scan);
-        return;
-    }
     struct nesting nesting = {0};
     do {
         if (skip_openings(scan, &nesting))
             skip_scalar(scan);
     } while (skip_closings(scan, &nesting));
+}
+
+void scan_skip_long(struct scan *scan)
+{
+    if (LIKELY(scan_peek(scan) != '{' && *scan->at != '['))
+        skip_scalar(scan);
+    else
+        skip_nested(scan);
 }
 
 /* One level without white space, both numbers of ordinary length, as exchanges send it. False: not

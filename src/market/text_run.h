@@ -18,14 +18,25 @@ static ALWAYS_INLINE uint64_t text_stops(uint64_t word)
 /* How many bytes of a string's plain run stand at `at`, of the next TEXT_RUN. */
 #ifdef DIGITS_WIDE
 #define TEXT_RUN 16u
-static ALWAYS_INLINE unsigned text_run(const char *at)
+/* Bit i: byte i ends the plain run. The bits from 16 on are set. */
+static ALWAYS_INLINE uint32_t text_stop_bits(__m128i bytes)
 {
-    __m128i bytes = _mm_loadu_si128((const void *)at);
     __m128i quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     __m128i backslashes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
     __m128i plain = _mm_cmpgt_epi8(bytes, _mm_set1_epi8(' ' - 1)); /* signed: to 0x7f */
     plain = _mm_andnot_si128(_mm_or_si128(quotes, backslashes), plain);
-    return count_trailing_zeros(~(uint32_t)_mm_movemask_epi8(plain)); /* bit 16 is set */
+    return ~(uint32_t)_mm_movemask_epi8(plain);
+}
+
+static ALWAYS_INLINE unsigned text_run(const char *at)
+{
+    return count_trailing_zeros(text_stop_bits(_mm_loadu_si128((const void *)at)));
+}
+
+/* Whether a plain run ends in either word. */
+static ALWAYS_INLINE bool text_stops_pair(uint64_t first, uint64_t last)
+{
+    return text_stop_bits(_mm_set_epi64x((int64_t)last, (int64_t)first)) != ~UINT32_C(0xffff);
 }
 #else
 #define TEXT_RUN 8u
@@ -33,6 +44,11 @@ static ALWAYS_INLINE unsigned text_run(const char *at)
 {
     uint64_t stops = text_stops(word_load(at));
     return stops == 0 ? TEXT_RUN : count_trailing_zeros(stops) / 8;
+}
+
+static ALWAYS_INLINE bool text_stops_pair(uint64_t first, uint64_t last)
+{
+    return (text_stops(first) | text_stops(last)) != 0;
 }
 #endif
 
