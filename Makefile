@@ -5,7 +5,7 @@ BUILD ?= build
 FUZZ_SECONDS ?= 60
 SOAK_ROUNDS ?= 20
 PYTHON = build/venv/bin/python
-SHOW = TICKWIRE_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) tools/show.py
+SHOW = TEST_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) tools/show.py
 
 all: build
 

@@ -200,8 +200,8 @@ static bool options_read(struct bench_decode_options *options, int argc, char **
 int bench_decode_command(int argc, char **argv)
 {
     struct bench_decode_options options = {.repeat = 1};
-    struct bench_decode_result result;
-    struct err err;
+    struct bench_decode_result result = {0};
+    struct err err = {0};
     if (!options_read(&options, argc, argv)) {
         fputs("usage: tickwire bench decode CORPUS_FILE --exchange NAME [--generation N] "
               "[--repeat N]\n",

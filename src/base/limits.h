@@ -51,8 +51,9 @@
 #define LIMIT_CONNECT_MS 10000
 #define LIMIT_BOOK_MS 10000 /* a book that was asked for must have come, else a gap says so */
 #define LIMIT_LIVE_MS 30000 /* the first data must have come on a new connection */
-#define LIMIT_IDLE_MS 60000 /* a connection must say something, where the exchange names no time   \
-                             */
+#define LIMIT_IDLE_MS                                                                              \
+    60000 /* a connection must say something, where the exchange names no time                     \
+           */
 
 /* stream */
 #define LIMIT_STREAM_ID 32

@@ -105,9 +105,9 @@ static void keeps_the_last_of_each_in_order_of_type(void **state)
         "{\"type\":\"quote\",\"seq\":6," BTC
         ",\"bid\":\"1\",\"bid_size\":\"2\",\"ask\":\"3\",\"ask_size\":\"4\",\"snapshot\":true}\n"
         "{\"type\":\"trade\",\"seq\":3," BTC ",\"id\":\"2\",\"price\":\"84000.2\",\"size\":\"0."
-                                             "25\",\"side\":\"sell\",\"snapshot\":true}\n"
+        "25\",\"side\":\"sell\",\"snapshot\":true}\n"
         "{\"type\":\"trade\",\"seq\":4," KRW ",\"id\":\"9\",\"price\":\"116208000\",\"size\":\"1\","
-                                             "\"side\":\"buy\",\"snapshot\":true}\n");
+        "\"side\":\"buy\",\"snapshot\":true}\n");
 }
 
 #define BOOK_1                                                                                     \

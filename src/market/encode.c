@@ -92,7 +92,7 @@ static char *put_escape(char *out, char byte)
 /* The rest of a text in which something is to be escaped or checked, and the closing quote. */
 static char *put_text_long(char *out, struct slice text)
 {
-    const char *end = text.data + text.size;
+    const char *end = text.size == 0 ? text.data : text.data + text.size;
     for (const char *at = text.data; at < end;) {
         size_t size = utf8_character_size(at, (size_t)(end - at));
         if (size == 0) {

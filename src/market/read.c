@@ -373,8 +373,10 @@ static bool read_fields(struct reader *reader, const struct shape *shape)
         hint = key + 1;
         if (key < KEY_OWN)
             read_common(reader, (enum common_key)key);
-        else
+        else {
+            assert(shape->field != NULL); /* it has keys of its own */
             shape->field(reader, key);
+        }
     }
     return scan_finish(&reader->scan) && (reader->seen & shape->required) == shape->required;
 }

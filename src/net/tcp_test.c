@@ -45,8 +45,10 @@ static void on_data(void *context, char *data, size_t size)
 {
     struct owner *owner = context;
     assert_int_equal(data[size], 0);
-    for (size_t i = 0; i < LIMIT_PADDING; i++)
-        assert_true(data[size + 1 + i] == 0 || data[size + 1 + i] != 0); /* readable: ASan's */
+    for (size_t i = 0; i < LIMIT_PADDING; i++) {
+        volatile char readable = data[size + 1 + i]; /* else ASan speaks up */
+        (void)readable;
+    }
     buffer_append(&owner->received, data, size);
     owner->largest = size > owner->largest ? size : owner->largest;
     data[size - 1] = 'w'; /* writable */

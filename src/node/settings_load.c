@@ -227,6 +227,7 @@ static int take_flags(struct loading *loading, const struct settings_options *op
 /* A host's name may hold what a name may not; such bytes become '-'. */
 static void name_node(struct settings *settings)
 {
+    assert(settings->node.id != NULL); /* texts never are */
     if (settings->node.id[0] != '\0')
         return;
     char name[64] = "";

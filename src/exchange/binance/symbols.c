@@ -8,7 +8,7 @@
 static const struct slice quotes[] = {
 #define QUOTE(name)                                                                                \
     {                                                                                              \
-        .data = name, .size = sizeof(name) - 1                                                     \
+        .data = (name), .size = sizeof(name) - 1                                                   \
     }
     /* dollars */
     QUOTE("USDT"),
