@@ -36,6 +36,7 @@ fuzz: venv
 # The long versions of what the tests do in short.
 soak: build venv
 	FUZZ_SECONDS=600 $(SHOW) fuzz
+	SOAK=1 $(SHOW) conformance
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 		echo "soak: round $$round of $(SOAK_ROUNDS)"; \
 		TICKWIRE=$(CURDIR)/$(BUILD)/src/node/tickwire $(PYTHON) -m pytest -q tests/e2e || exit 1; \

@@ -12,9 +12,9 @@ A show is a script, tests/show/NAME.py (dashes are underscores there). It tells 
 stderr; the last line on stdout is {"show":NAME,"pass":true,"figures":{...},"skipped":[...]}. It
 finds in its environment:
 
-    TICKWIRE          the program (default: build/src/node/tickwire)
-    TEST_BUILD    the build folder that it came from (default: build)
-    TEST_CI       "1" with --ci, else absent
+    TICKWIRE    the program (default: build/src/node/tickwire)
+    TEST_BUILD  the build folder that it came from (default: build)
+    TEST_CI     "1" with --ci, else absent
 """
 
 import json
@@ -29,6 +29,7 @@ SHOWS = [
     ("recordings", True, "every recorded message is decoded or classified, and as expected"),
     ("path", True, "the same over real sockets: nothing missing, nothing twice, schema-valid"),
     ("cuts", True, "codec, HTTP heads, decoders: same result whole, by bytes, at random cuts"),
+    ("conformance", True, "Autobahn's WebSocket cases against our codec and our client"),
     ("fuzz", True, "libFuzzer under ASan and UBSan finds nothing; lines of each target covered"),
     ("schema", True, "every kind of message is valid against its JSON Schema"),
     ("resume", True, "1,000 clients cut at random bytes resume byte-equal"),

@@ -50,6 +50,10 @@ WITHOUT_CODE = {"7.3.1"}  # the suite sends a close frame without a code, and ge
 
 # ---- the suite and its Python ----
 
+class Missing(Exception):
+    """The suite can't be had here; the text says why."""
+
+
 def python2():
     """A CPython 2.7 that runs; None when there is none."""
     root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
@@ -66,29 +70,37 @@ def python2():
     return None
 
 
+def install(folder, stamp):
+    """Puts the suite and its programs into the folder."""
+    path = python2()
+    if path is None:
+        raise Missing("no CPython 2.7 here")
+    shutil.rmtree(HOME, ignore_errors=True)
+    maker = os.path.join(HOME, "maker")
+    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    try:
+        run([sys.executable, "-m", "venv", maker])
+        run([os.path.join(maker, "bin", "python"), *pip, VIRTUALENV])
+        run([os.path.join(maker, "bin", "virtualenv"), "--quiet", "--python", path,
+             os.path.dirname(folder)])
+        run([os.path.join(folder, "python"), *pip, SUITE])
+    except subprocess.CalledProcessError as error:
+        raise Missing(f"not installed: {error}") from error
+    with open(stamp, "w", encoding="utf-8") as file:
+        file.write(SUITE)
+
+
 def installed():
-    """The folder with the suite's programs; None when it can't be had here."""
+    """The folder with the suite's programs; Missing when it can't be had here."""
     if os.environ.get("PYTHON2") == "none":
-        return None
+        raise Missing("not wanted")
     folder = os.path.join(HOME, "python2", "bin")
     stamp = os.path.join(HOME, "installed.txt")
     if os.path.exists(stamp):
         with open(stamp, encoding="utf-8") as file:
             if file.read() == SUITE:
                 return folder
-    path = python2()
-    if path is None:
-        return None
-    shutil.rmtree(HOME, ignore_errors=True)
-    maker = os.path.join(HOME, "maker")
-    quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run([sys.executable, "-m", "venv", maker])
-    run([os.path.join(maker, "bin", "python"), *quiet, VIRTUALENV])
-    run([os.path.join(maker, "bin", "virtualenv"), "--quiet", "--python", path,
-         os.path.dirname(folder)])
-    run([os.path.join(folder, "python"), *quiet, SUITE])
-    with open(stamp, "w", encoding="utf-8") as file:
-        file.write(SUITE)
+    install(folder, stamp)
     return folder
 
 
@@ -234,18 +246,20 @@ def run_peers():
         return conformance_peers.run(server.port, ECHO_CLIENT)
 
 
-def main():
-    skipped = [] if SOAK else ["9.*, 12.* and 13.*: SOAK=1"]
-    figures = {}
-    failing = []
+def run_cases():
+    """Figures, what failed, what was left out."""
+    run(["ninja", "-C", BUILD, "tests/tools/ws_echo", "tests/tools/ws_echo_client"])
     try:
-        run(["ninja", "-C", BUILD, "tests/tools/ws_echo", "tests/tools/ws_echo_client"])
         folder = installed()
-        if folder is not None:
-            figures, failing = run_suite(folder)
-        else:
-            skipped = ["Autobahn: no CPython 2.7 here; websockets and aiohttp instead"]
-            figures, failing = run_peers()
+    except Missing as why:
+        return *run_peers(), [f"Autobahn: {why}; websockets and aiohttp instead"]
+    return *run_suite(folder), [] if SOAK else ["9.*, 12.* and 13.*: SOAK=1"]
+
+
+def main():
+    figures, failing, skipped = {}, [], []
+    try:
+        figures, failing, skipped = run_cases()
     except (OSError, RuntimeError, ValueError, KeyError, subprocess.SubprocessError) as error:
         failing.append(f"{type(error).__name__}: {error}")
     if failing:

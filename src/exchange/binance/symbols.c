@@ -5,11 +5,12 @@
  */
 #include "exchange/binance/symbols.h"
 
-static const struct slice quotes[] = {
 #define QUOTE(name)                                                                                \
     {                                                                                              \
-        .data = (name), .size = sizeof(name) - 1                                                   \
+        (name), sizeof(name) - 1                                                                   \
     }
+
+static const struct slice quotes[] = {
     /* dollars */
     QUOTE("USDT"),
     QUOTE("USDC"),
