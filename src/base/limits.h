@@ -63,6 +63,8 @@
 
 /* keeper */
 #define LIMIT_KEEPER_ENTRIES 65536 /* last values kept: type x exchange x symbol */
+#define LIMIT_KEEPER_TRADES 100    /* last trades kept of a symbol */
+#define LIMIT_KEEPER_TRADE 318     /* bytes of one of them; longer ones are left out there */
 
 /* gateway */
 #define LIMIT_CLIENT_PENDING (64 * KIBIBYTE) /* control frames waiting for one client */

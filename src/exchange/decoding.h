@@ -20,6 +20,7 @@
 #define TIME_US_MAX INT64_C(9007199254740991)
 #define TIME_US_MIN INT64_C(1000000000000000)
 #define TIME_MS_MAX (TIME_US_MAX / 1000)
+#define TIME_MS_MIN INT64_C(100000000000) /* 1973: below it stand seconds, not milliseconds */
 
 static ALWAYS_INLINE void batch_begin(struct event_batch *batch)
 {
@@ -73,7 +74,7 @@ static ALWAYS_INLINE bool is_negative(struct decimal value)
 /* Milliseconds since 1970 to microseconds; false when they cannot be milliseconds. */
 static ALWAYS_INLINE bool time_from_ms(int64_t value, int64_t *ret_us)
 {
-    if (UNLIKELY(value <= 0 || value > TIME_MS_MAX))
+    if (UNLIKELY(value < TIME_MS_MIN || value > TIME_MS_MAX))
         return false;
     *ret_us = value * 1000;
     return true;

@@ -81,7 +81,7 @@ static bool trade_take(const struct decoding *decoding, struct trade *ret_trade,
                                 .size = decimal_of(decoding, FIELD_TRADE_VOLUME),
                                 .aggregate = false};
     return is_positive(ret_trade->price) && is_positive(ret_trade->size) &&
-           decoding->message.value[FIELD_SEQUENTIAL_ID].integer >= 0 &&
+           ret_trade->id.data[0] != '-' &&
            side_read(text_of(decoding, FIELD_ASK_BID), &ret_trade->side) &&
            origin_read(decoding, &ret_trade->origin);
 }
@@ -178,6 +178,8 @@ static enum decode_verdict ticker_decode(struct decoding *decoding)
     for (size_t i = 0; i < COUNT_OF(ticker_sources); i++)
         if (!ticker_field_take(decoding, &ticker, &ticker_sources[i]))
             return DECODE_MALFORMED;
+    if (ticker.present == 0) /* every value null, or a price of 0 */
+        return DECODE_NOTHING;
     struct instrument *instrument;
     enum decode_verdict verdict = instrument_find(decoding, &instrument);
     if (verdict != DECODE_EVENTS)

@@ -248,7 +248,7 @@ static bool error_read(struct quotation_message *message, struct scan *scan)
         else
             scan_skip(scan);
     }
-    if (message->words.size == 0)
+    if (name.size > 0) /* it says more to an operator than the translated message, and is plain */
         message->words = name;
     return !scan->failed;
 }

@@ -11,7 +11,7 @@
 
 #include <assert.h>
 
-#define INTEGER_MAX (INT64_C(1) << 53) /* exact in a JavaScript number */
+#define INTEGER_MAX ((INT64_C(1) << 53) - 1) /* exact in a JavaScript number */
 #define EXCHANGE_NAME_MAX 32
 #define ESCAPED_MAX 6 /* bytes that one byte may have become */
 

@@ -277,7 +277,7 @@ static void test_other(void **state)
     } rows[] = {
         {"{\"type\":\"hello\",\"version\":1,\"exchange\":5,\"price\":{}}", 0},
         {"{\"type\":\"heartbeat\",\"seq\":12,\"ts\":5}", 12},
-        {"{\"type\":\"snapshot_end\",\"seq\":9007199254740992}", 9007199254740992},
+        {"{\"type\":\"snapshot_end\",\"seq\":9007199254740991}", 9007199254740991},
         {"{\"type\":\"source\",\"source\":\"kafka\"}", 0},
         {"{\"type\":\"skipped\",\"from\":1,\"to\":2}", 0},
         {"{\"type\":\"draining\",\"within_ms\":5}", 0},

@@ -436,8 +436,9 @@ static int hex_value(char byte)
     return -1;
 }
 
-static bool percent_decode(struct slice text, char *out, size_t out_size)
+bool http_percent_decode(struct slice text, char *out, size_t out_size)
 {
+    assert(out_size > 0);
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++) {
         char byte = text.data[i];
@@ -457,6 +458,44 @@ static bool percent_decode(struct slice text, char *out, size_t out_size)
     return true;
 }
 
+static struct slice slice_behind(struct slice slice, size_t size)
+{
+    assert(size <= slice.size);
+    return (struct slice){.data = slice.data + size, .size = slice.size - size};
+}
+
+/* Takes the next tag, without W/, off the list; empty when there is none. A tag may hold commas. */
+static struct slice etag_next(struct slice *list)
+{
+    struct slice rest = *list;
+    while (rest.size > 0 && strchr(" \t,", rest.data[0]) != NULL)
+        rest = slice_behind(rest, 1);
+    if (slice_starts_with(rest, SLICE("W/")))
+        rest = slice_behind(rest, 2);
+    const char *end =
+        rest.size > 1 && rest.data[0] == '"' ? memchr(rest.data + 1, '"', rest.size - 1) : NULL;
+    if (end == NULL)
+        return (struct slice){.data = NULL};
+    struct slice tag = {.data = rest.data, .size = (size_t)(end - rest.data) + 1};
+    *list = slice_behind(rest, tag.size);
+    return tag;
+}
+
+bool http_etag_matches(const struct http_head *head, struct slice etag)
+{
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (!name_is(head->header[i].name, "If-None-Match"))
+            continue;
+        struct slice list = slice_trim(head->header[i].value);
+        if (slice_is(list, "*"))
+            return true;
+        for (struct slice tag = etag_next(&list); tag.size > 0; tag = etag_next(&list))
+            if (slice_equal(tag, etag))
+                return true;
+    }
+    return false;
+}
+
 bool http_query_find(struct slice query, const char *name, char *out, size_t out_size,
                      bool *ret_present)
 {
@@ -470,7 +509,7 @@ bool http_query_find(struct slice query, const char *name, char *out, size_t out
         if (!slice_is(key, name))
             continue;
         *ret_present = true;
-        return percent_decode(value, out, out_size);
+        return http_percent_decode(value, out, out_size);
     }
     return false;
 }

@@ -72,6 +72,16 @@ bool http_header_has_token(const struct http_head *head, const char *name, const
 bool http_query_find(struct slice query, const char *name, char *out, size_t out_size,
                      bool *ret_present) MUST_CHECK;
 
+/* %-escapes into bytes, terminated. False when one is malformed, is a NUL, or out is too small. */
+bool http_percent_decode(struct slice text, char *out, size_t out_size) MUST_CHECK;
+
+/*
+ * Whether the request's If-None-Match names this entity tag (with its quotes), or any: then the
+ * answer is 304. Tags are compared weakly (RFC 9110, section 13.1.2); a list that is malformed ends
+ * where it is so.
+ */
+bool http_etag_matches(const struct http_head *head, struct slice etag);
+
 /* "Not Found"; static. */
 const char *http_status_text(unsigned status);
 

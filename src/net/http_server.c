@@ -21,6 +21,7 @@
 #define TURNED_AWAY_MAX 64          /* connections beyond the maximum, being told 503 */
 #define OUTPUT_KEPT (64 * KIBIBYTE) /* a larger buffer is given back when sent */
 #define PROBLEM_MAX (4 * KIBIBYTE)
+#define PIPELINED_MAX 64 /* requests in one read; the last one's answer ends the connection */
 #define UPGRADE_HEADERS "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 #define WAITING_MAX                                                                                \
     (2 * LIMIT_HTTP_HEAD) /* requests behind an answer that the peer does not read */
@@ -39,6 +40,7 @@ struct http_connection {
     struct slice rest;     /* input behind the head being handled; its handler's time */
     int64_t deadline_ns;
     enum connection_state state;
+    unsigned in_turn; /* requests of the present read */
     bool answered;
     bool head_only;
     bool keep_alive;
@@ -167,17 +169,19 @@ static void write_answer(struct http_connection *connection, unsigned status,
                          const char *content_type, const char *headers, struct slice body)
 {
     struct buffer *out = &connection->output;
-    buffer_append_format(out,
-                         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                         "X-Content-Type-Options: nosniff\r\n",
-                         status, http_status_text(status), content_type, body.size);
+    buffer_append_format(out, "HTTP/1.1 %u %s\r\nX-Content-Type-Options: nosniff\r\n", status,
+                         http_status_text(status));
+    /* A length in a 304 would have to be that of the 200 (RFC 9110, section 8.6). */
+    if (status != 304)
+        buffer_append_format(out, "Content-Type: %s\r\nContent-Length: %zu\r\n", content_type,
+                             body.size);
     if (headers != NULL)
         buffer_append_text(out, headers);
     bool said = headers != NULL && strstr(headers, "Connection:") != NULL;
     if (!connection->keep_alive && !said)
         buffer_append_text(out, "Connection: close\r\n");
     buffer_append_text(out, "\r\n");
-    if (!connection->head_only)
+    if (!connection->head_only && status != 304)
         buffer_append_slice(out, body);
 }
 
@@ -241,6 +245,12 @@ void http_answer_problem(struct http_connection *connection, unsigned status, co
     send_problem(connection, status, NULL, detail);
 }
 
+void http_answer_problem_with(struct http_connection *connection, unsigned status,
+                              const char *headers, const char *detail)
+{
+    send_problem(connection, status, headers, detail);
+}
+
 struct tcp *http_upgrade(struct http_connection *connection, const struct http_head *request,
                          struct slice *ret_rest)
 {
@@ -279,10 +289,19 @@ void http_peer(const struct http_connection *connection, char *out, size_t out_s
 
 static const struct http_route *route_find(const struct http_server *server, struct slice path)
 {
-    for (size_t i = 0; i < server->route_count; i++)
-        if (slice_is(path, server->route[i].path))
-            return &server->route[i];
-    return NULL;
+    const struct http_route *found = NULL;
+    size_t found_size = 0;
+    for (size_t i = 0; i < server->route_count; i++) {
+        const struct http_route *route = &server->route[i];
+        struct slice own = slice_of(route->path);
+        if (!route->prefix && slice_equal(path, own))
+            return route;
+        if (route->prefix && own.size > found_size && slice_starts_with(path, own)) {
+            found = route;
+            found_size = own.size;
+        }
+    }
+    return found;
 }
 
 /* True when the handshake is a good one; else it has been answered. */
@@ -317,7 +336,8 @@ static void dispatch(struct http_connection *connection, const struct http_head 
     connection->answered = false;
     connection->head_only = slice_is(request->method, "HEAD");
     /* The bytes of a body would be taken for the next request. */
-    connection->keep_alive = request->keep_alive && !request->has_body && server->listener != NULL;
+    connection->keep_alive = request->keep_alive && !request->has_body &&
+                             server->listener != NULL && connection->in_turn < PIPELINED_MAX;
     if (route == NULL) {
         send_problem(connection, 404, NULL, "nothing is served at this path");
         return;
@@ -345,6 +365,7 @@ static void refuse_head(struct http_connection *connection, const struct http_he
 static size_t process(struct http_connection *connection, struct slice input)
 {
     struct slice left = input;
+    connection->in_turn = 0;
     while (left.size > 0 && !connection->dead && connection->state == CONNECTION_READING) {
         const struct http_head *head;
         size_t used;
@@ -356,6 +377,7 @@ static size_t process(struct http_connection *connection, struct slice input)
         case HTTP_READ_MORE:
             break;
         case HTTP_READ_HEAD:
+            connection->in_turn++;
             dispatch(connection, head);
             break;
         case HTTP_READ_FAILED:
@@ -536,6 +558,7 @@ void http_server_route(struct http_server *server, const struct http_route *rout
 {
     assert(server->route_count < ROUTES_MAX);
     assert(route->path[0] == '/');
+    assert(!route->prefix || route->path[strlen(route->path) - 1] == '/');
     assert(route->handler != NULL);
     server->route[server->route_count++] = *route;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An HTTP/1.1 server for small answers from memory and for WebSocket handshakes: one table of
- * routes, GET and HEAD. Errors are RFC 9457 problem JSON. Connections are kept alive; a pipelined
- * request waits until the answer before it has been sent. A body is refused (413). Heads are
- * limited in size and time, answers in size (LIMIT_HTTP_RESPONSE) and in the time without progress.
- * Where an error ends a connection, input is thrown away for a moment first, so that the peer gets
- * to read the answer.
+ * routes (paths as sent: an escaped byte is another path), GET and HEAD. Errors are RFC 9457
+ * problem JSON. Connections are kept alive; a pipelined request waits until the answer before it
+ * has been sent, and the 64th that comes at once is the connection's last. A body is refused (413).
+ * Heads are limited in size and time, answers in size (LIMIT_HTTP_RESPONSE) and in the time without
+ * progress. Where an error ends a connection, input is thrown away for a moment first, so that the
+ * peer gets to read the answer.
  */
 #pragma once
 
@@ -19,10 +20,11 @@ typedef void http_handler_fn(void *context, struct http_connection *connection,
                              const struct http_head *request);
 
 struct http_route {
-    const char *path; /* exact */
+    const char *path; /* exact; of a prefix: with a slash at its end */
     http_handler_fn *handler;
     void *context;  /* borrowed */
     bool websocket; /* a handshake is expected; anything else is answered 426 */
+    bool prefix;    /* every path that starts so; the longest match wins, an exact one always */
 };
 
 struct http_server_options {
@@ -51,10 +53,12 @@ uint16_t http_server_port(const struct http_server *server);
 void http_server_stop_listening(struct http_server *server);
 
 /* Exactly one of these is called by a handler, before it returns. The bytes are copied. headers:
- * NULL or whole extra lines. */
+ * NULL or whole extra lines. An answer 304 has neither type nor body. */
 void http_answer(struct http_connection *connection, unsigned status, const char *content_type,
                  const char *headers, struct slice body);
 void http_answer_problem(struct http_connection *connection, unsigned status, const char *detail);
+void http_answer_problem_with(struct http_connection *connection, unsigned status,
+                              const char *headers, const char *detail);
 
 /*
  * Grants the WebSocket handshake (already checked) and hands the TCP connection over; the caller

@@ -148,6 +148,151 @@ static void test_byte_by_byte(void **state)
     fixture_release(&fixture);
 }
 
+/* ---- prefixes ---- */
+
+static void answer_path(struct http_connection *connection, const struct http_head *request,
+                        const char *name)
+{
+    char body[128];
+    snprintf(body, sizeof(body), "%s %.*s", name, (int)request->path.size, request->path.data);
+    http_answer(connection, 200, "text/plain", NULL, slice_of(body));
+}
+
+static void handle_tree(void *context, struct http_connection *connection,
+                        const struct http_head *request)
+{
+    (void)context;
+    answer_path(connection, request, "tree");
+}
+
+static void handle_deep(void *context, struct http_connection *connection,
+                        const struct http_head *request)
+{
+    (void)context;
+    answer_path(connection, request, "deep");
+}
+
+static void handle_leaf(void *context, struct http_connection *connection,
+                        const struct http_head *request)
+{
+    (void)context;
+    answer_path(connection, request, "leaf");
+}
+
+static const struct request_case prefixes[] = {
+    {"GET /tree/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ntree /tree/a", "deep"},
+    {"GET /tree/a/b?c=/tree/deep/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ntree /tree/a/b",
+     "deep"},
+    {"GET /tree/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ntree /tree/", "leaf"},
+    {"GET /tree HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "nothing is served", "tree /tree"},
+    {"GET /trees/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "nothing is served", "tree /tree"},
+    {"GET /tree/deep HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ntree /tree/deep", "deep /"},
+    {"GET /tree/deep/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ndeep /tree/deep/a", "leaf"},
+    {"GET /tree/deep/leaf HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\nleaf /tree/deep/leaf",
+     "deep /"},
+    {"GET /tree/deep/leaf/ HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ndeep /tree/deep/leaf/",
+     "leaf /"},
+    {"GET /tr%65e/deep/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 404 ", "nothing is served", "tree/"},
+    {"GET /tree/d%65ep/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "\r\n\r\ntree /tree/d%65ep/a",
+     "deep /"},
+    {"HEAD /tree/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 200 ", "Content-Length: 12\r\n", "tree /"},
+    {"PUT /tree/a HTTP/1.1\r\n" CLOSE, "HTTP/1.1 405 ", "Allow: GET, HEAD\r\n", "tree /"},
+};
+
+/* In an order that no match may depend on. */
+static const struct http_route prefix_routes[] = {
+    {.path = "/tree/", .handler = handle_tree, .prefix = true},
+    {.path = "/tree/deep/", .handler = handle_deep, .prefix = true},
+    {.path = "/tree/deep/leaf", .handler = handle_leaf},
+};
+
+static void test_prefixes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(prefixes); i++) {
+        const struct request_case *each = &prefixes[i / 2];
+        struct fixture fixture;
+        fixture_init(&fixture, 10);
+        for (size_t j = 0; j < COUNT_OF(prefix_routes); j++)
+            http_server_route(fixture.server,
+                              &prefix_routes[i % 2 == 0 ? j : COUNT_OF(prefix_routes) - 1 - j]);
+        fixture.request = each->request;
+        run_peer(&fixture, send_request);
+        const char *seen = fixture.peer.seen.data;
+        if (strncmp(seen, each->first_line, strlen(each->first_line)) != 0 ||
+            strstr(seen, each->contains) == NULL || strstr(seen, each->lacks) != NULL)
+            fail_msg("%s\ngot: %s", each->request, seen);
+        peer_release(&fixture.peer);
+        fixture_release(&fixture);
+    }
+}
+
+static void handle_everything(void *context, struct http_connection *connection,
+                              const struct http_head *request)
+{
+    (void)context;
+    answer_path(connection, request, "everything");
+}
+
+static void test_an_exact_route_beats_a_prefix_of_its_length(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const struct http_route everything = {
+        .path = "/", .handler = handle_everything, .prefix = true};
+    const struct http_route root = {.path = "/", .handler = handle_leaf};
+    fixture_init(&fixture, 10);
+    http_server_route(fixture.server, &everything);
+    http_server_route(fixture.server, &root);
+    fixture.request =
+        "GET / HTTP/1.1\r\n" HOST "\r\nGET /ok HTTP/1.1\r\n" HOST "\r\nGET /x HTTP/1.1\r\n" CLOSE;
+    run_peer(&fixture, send_request);
+    const char *seen = fixture.peer.seen.data;
+    assert_non_null(strstr(seen, "\r\n\r\nleaf /HTTP"));
+    assert_non_null(strstr(seen, "\r\n\r\nok:HTTP"));
+    assert_non_null(strstr(seen, "\r\n\r\neverything /x"));
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
+/* ---- not modified ---- */
+
+static void handle_unchanged(void *context, struct http_connection *connection,
+                             const struct http_head *request)
+{
+    (void)context;
+    if (http_etag_matches(request, SLICE("\"v1\"")))
+        http_answer(connection, 304, NULL, "ETag: \"v1\"\r\n", SLICE("never"));
+    else
+        http_answer_problem_with(connection, 404, "X-Other: yes\r\n", "changed");
+}
+
+/* A 304 ends with its head, so that the next answer is found behind it. */
+static void test_not_modified_has_no_body(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const struct http_route route = {.path = "/unchanged", .handler = handle_unchanged};
+    fixture_init(&fixture, 10);
+    http_server_route(fixture.server, &route);
+    fixture.request = "GET /unchanged HTTP/1.1\r\n" HOST "If-None-Match: \"v1\"\r\n\r\n"
+                      "GET /unchanged HTTP/1.1\r\n" HOST "If-None-Match: \"v2\"\r\n\r\n"
+                      "GET /ok HTTP/1.1\r\n" CLOSE;
+    run_peer(&fixture, send_request);
+    const char *seen = fixture.peer.seen.data;
+    assert_memory_equal(seen, "HTTP/1.1 304 Not Modified\r\n", 27);
+    const char *second = strstr(seen, "\r\n\r\n") + 4;
+    assert_memory_equal(second, "HTTP/1.1 404 Not Found\r\n", 24);
+    const char *length = strstr(seen, "\r\nContent-");
+    assert_true(length > second);
+    assert_non_null(strstr(second, "X-Other: yes\r\n"));
+    assert_non_null(strstr(second, "\"detail\":\"changed\""));
+    assert_non_null(strstr(second, "\r\n\r\nok:"));
+    assert_null(strstr(seen, "never"));
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
 /* ---- handing over ---- */
 
 static void shake_hands(struct peer *peer)
@@ -201,6 +346,9 @@ int main(void)
         cmocka_unit_test(test_oversized),
         cmocka_unit_test(test_pipelined_requests_are_answered_in_order),
         cmocka_unit_test(test_byte_by_byte),
+        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_an_exact_route_beats_a_prefix_of_its_length),
+        cmocka_unit_test(test_not_modified_has_no_body),
         cmocka_unit_test(test_upgrade_keeps_what_came_early),
         cmocka_unit_test(test_port_in_use),
     };

@@ -450,6 +450,75 @@ static void test_handshake_answers(void **state)
     }
 }
 
+static void test_percent_decode(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *decoded; /* NULL: refused */
+    } cases[] = {
+        {"", ""},           {"abc", "abc"},   {"%41%62", "Ab"},
+        {"a+b", "a+b"},     {"%2F%2f", "//"}, {"%25", "%"},
+        {"%2541", "%41"},   {"%fF", "\xff"},  {"1234567", "1234567"},
+        {"12345678", NULL}, {"%", NULL},      {"%4", NULL},
+        {"%4g", NULL},      {"%g4", NULL},    {"a%", NULL},
+        {"%%41", NULL},     {"%00", NULL},    {"a%00b", NULL},
+        {"% 1", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char out[8];
+        bool good = http_percent_decode(slice_of(cases[i].text), out, sizeof(out));
+        if (good != (cases[i].decoded != NULL))
+            fail_msg("%s", cases[i].text);
+        if (good)
+            assert_string_equal(out, cases[i].decoded);
+    }
+}
+
+static void test_etags(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        bool matches;
+    } cases[] = {
+        {"", false},
+        {"If-None-Match: \"a.1\"\r\n", true},
+        {"if-none-match:\"a.1\"\r\n", true},
+        {"If-None-Match: W/\"a.1\"\r\n", true},
+        {"If-None-Match: w/\"a.1\"\r\n", false},
+        {"If-None-Match: *\r\n", true},
+        {"If-None-Match: \"x\", *\r\n", false},
+        {"If-None-Match: \"x\",\"a.1\"\r\n", true},
+        {"If-None-Match: \"x\" , , W/\"a.1\" ,\r\n", true},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: \"a.1\"\r\n", true},
+        {"If-None-Match: \"a.2\"\r\n", false},
+        {"If-None-Match: \"a.11\"\r\n", false},
+        {"If-None-Match: a.1\r\n", false},
+        {"If-None-Match: 'a.1'\r\n", false},
+        {"If-None-Match: \"a.1\r\n", false},
+        {"If-None-Match: a.1\"\r\n", false},
+        {"If-None-Match: \"\r\n", false},
+        {"If-None-Match: \r\n", false},
+        {"If-None-Match: \"x,\"a.1\"\r\n", false}, /* the tag is `"x,"`, then garbage */
+        {"If-None-Match: garbage, \"a.1\"\r\n", false},
+        {"If-None-Match: x\"\"a.1\"\r\n", false},
+        {"If-Match: \"a.1\"\r\n", false},
+        {"X-If-None-Match: \"a.1\"\r\n", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[256];
+        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", cases[i].headers);
+        struct http_reader *reader = http_reader_create(HTTP_KIND_REQUEST);
+        size_t used;
+        const struct http_head *head;
+        assert_int_equal(http_read(reader, slice_of(text), &used, &head), HTTP_READ_HEAD);
+        if (http_etag_matches(head, SLICE("\"a.1\"")) != cases[i].matches)
+            fail_msg("%s", cases[i].headers);
+        http_reader_destroy(reader);
+    }
+}
+
 int main(void)
 {
     srand(1);
@@ -466,6 +535,8 @@ int main(void)
         cmocka_unit_test(test_started),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_percent_decode),
+        cmocka_unit_test(test_etags),
         cmocka_unit_test(test_accept_of_the_rfc),
         cmocka_unit_test(test_keys_differ),
         cmocka_unit_test(test_handshake_requests),

@@ -222,3 +222,13 @@ def test_answers_are_counted(quiet):
     before = Metrics(quiet).value("tickwire_http_requests_total", status="404")
     quiet.get("/not/there")
     assert Metrics(quiet).value("tickwire_http_requests_total", status="404") == before + 1
+
+
+def test_pipelined_requests_are_bounded(quiet):
+    with Raw(quiet.port) as raw:
+        raw.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 80)
+        answers = [raw.read_answer() for _ in range(64)]
+        assert [status for status, _, _ in answers] == [200] * 64
+        assert "connection" not in answers[0][1]
+        assert answers[-1][1]["connection"] == "close", "the last one that is answered says so"
+        assert raw.read_frame() is None, "and then it ends"

@@ -72,7 +72,8 @@ static enum decode_verdict trade_decode(struct message *message, char id_letter)
         return DECODE_MALFORMED;
     struct decimal price = payload_decimal(payload, 'p');
     struct decimal size = payload_decimal(payload, 'q');
-    if (!is_positive(price) || !is_positive(size) || payload_integer(payload, id_letter) < 0)
+    if (!is_positive(price) || !is_positive(size) ||
+        payload_text(payload, id_letter).data[0] == '-')
         return DECODE_MALFORMED;
     struct instrument *instrument;
     enum decode_verdict verdict = instrument_find(message, &instrument);
@@ -173,6 +174,8 @@ static enum decode_verdict ticker_decode(struct message *message, bool mini)
     if (!payload_has(&message->payload, 's', SHAPE_TEXT) ||
         !time_take(&message->payload, 'E', &time_us) || !ticker_fields_take(&ticker, message, mini))
         return DECODE_MALFORMED;
+    if (ticker.present == 0)
+        return DECODE_NOTHING;
     struct instrument *instrument;
     enum decode_verdict verdict = instrument_find(message, &instrument);
     if (verdict != DECODE_EVENTS)
@@ -210,15 +213,18 @@ static enum decode_verdict quote_decode(struct message *message)
 /* The levels a side of a partial book's stream, "depth20" or "depth20@100ms"; 0: it is no such. */
 static uint32_t partial_depth(struct slice kind)
 {
-    static const struct slice depth = {.data = "depth", .size = 5};
     struct slice speed;
-    uint64_t levels;
-    if (kind.size <= depth.size || memcmp(kind.data, depth.data, depth.size) != 0 ||
-        kind.data[depth.size] == '@')
-        return 0;
-    kind = (struct slice){.data = kind.data + depth.size, .size = kind.size - depth.size};
-    struct slice digits = slice_split(kind, '@', &speed);
-    return slice_to_uint64(digits, LIMIT_MESSAGE_LEVELS, &levels) ? (uint32_t)levels : 0;
+    struct slice name = slice_split(kind, '@', &speed);
+    return slice_is(name, "depth20")   ? 20
+           : slice_is(name, "depth10") ? 10
+           : slice_is(name, "depth5")  ? 5
+                                       : 0;
+}
+
+/* A list of levels came in this slot, good or broken, and was read over its side's other one. */
+static bool has_list(const struct payload *payload, unsigned slot)
+{
+    return payload->shape[slot] == SHAPE_LEVELS || payload->shape[slot] == SHAPE_OTHER;
 }
 
 /* A book's event with both sides; ids and action are the caller's. */
@@ -226,11 +232,10 @@ static ALWAYS_INLINE enum decode_verdict book_begin(struct message *message, uns
                                                     unsigned asks, struct event **ret_event)
 {
     const struct payload *payload = &message->payload;
-    /* Exactly these two lists: another pair would have been read over them. */
     const unsigned other_bids = SLOT('b') + SLOT_BIDS - bids;
     const unsigned other_asks = SLOT('a') + SLOT_ASKS - asks;
     if (payload->shape[bids] != SHAPE_LEVELS || payload->shape[asks] != SHAPE_LEVELS ||
-        payload->shape[other_bids] == SHAPE_LEVELS || payload->shape[other_asks] == SHAPE_LEVELS)
+        has_list(payload, other_bids) || has_list(payload, other_asks))
         return DECODE_MALFORMED;
     struct instrument *instrument;
     enum decode_verdict verdict = instrument_find(message, &instrument);
@@ -522,7 +527,7 @@ static enum decode_verdict message_read_all(struct message *message, struct scan
         bool taken = payload_take(&message->payload, scan, key, message->batch);
         message->has_bare |= taken;
     }
-    message->muddled |= message->has_bare && message->has_data;
+    message->muddled |= message->has_bare && (message->has_data || message->has_stream);
     if (!scan_finish(scan) || message->muddled || message->payload.repeated != 0)
         return DECODE_MALFORMED;
     return DECODE_EVENTS;

@@ -187,9 +187,9 @@ static struct event *change_event(struct old_decoding *decoding, struct instrume
     uint32_t count = batch->event_count;
     if (count > 0 && batch->instrument[count - 1] == instrument)
         return &batch->event[count - 1];
-    struct event *event = batch_event(batch, EVENT_BOOK, decoding->input, instrument);
-    if (event == NULL)
+    if (batch_is_full(batch))
         return NULL;
+    struct event *event = batch_event(batch, EVENT_BOOK, decoding->input, instrument);
     event->book =
         (struct book_change){.action = BOOK_UPDATE,
                              .proof = BOOK_PROOF_NONE,
@@ -392,6 +392,8 @@ enum decode_verdict old_ticker_read(struct old_decoding *decoding, struct scan *
     if (!fields_read(&fields, &again, FIELD(OLD_TICKER_COUNT) - 1) ||
         !ticker_take(decoding, &fields, &ticker, &time_us))
         return DECODE_MALFORMED;
+    if (ticker.present == 0)
+        return DECODE_NOTHING;
     struct instrument *instrument = instrument_of(decoding, head.text[SYMBOL]);
     if (instrument == NULL)
         return DECODE_EVENTS;
