@@ -4,7 +4,9 @@
  * `tickwire tail` use. It takes keys in any order, ignores keys that it does not know, and never
  * trusts: a record may come from a broker that anybody can write to. Malformed is: not JSON, a key
  * of the type missing, twice or of another kind, a number that is negative or out of bounds, a
- * snapshot of a book that is not in order.
+ * snapshot of a book that is not in order. It takes a little more than the schemas do (a number
+ * that is not canonical, a missing recv): what it takes it understands, and readers pass on bytes,
+ * not what they understood.
  */
 #pragma once
 
