@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 
 #include "admin/page.h"
+#include "admin/rest.h"
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "market/encode.h"
@@ -17,6 +18,7 @@
 
 struct admin {
     struct admin_options options;
+    struct rest *rest; /* owned */
 };
 
 static void admin_healthz(void *context, struct http_connection *connection,
@@ -135,10 +137,14 @@ struct admin *admin_create(const struct admin_options *options)
     };
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         http_server_route(options->server, &routes[i]);
+    admin->rest = rest_create(options);
     return admin;
 }
 
 void admin_destroy(struct admin *admin)
 {
+    if (admin == NULL)
+        return;
+    rest_destroy(admin->rest);
     memory_free(admin);
 }

@@ -111,16 +111,6 @@ void publisher_forget(struct publisher *publisher, struct instrument *instrument
     instrument->context = NULL;
 }
 
-void publisher_restart(struct publisher *publisher, struct instruments *instruments)
-{
-    (void)publisher;
-    for (uint32_t i = 0; i < instruments_count(instruments); i++) {
-        struct track *track = instruments_at(instruments, i)->context;
-        if (track != NULL)
-            track->gap_said = false;
-    }
-}
-
 static struct slice track_key(const struct track *track)
 {
     return (struct slice){.data = track->key, .size = track->key_size};
@@ -171,6 +161,28 @@ void publisher_book_missing(struct publisher *publisher, struct instrument *inst
     if (!track->book_sent)
         book_not_vouched(publisher, track, &instrument->symbol, SLICE("no snapshot came"),
                          received_us);
+}
+
+void publisher_lost(struct publisher *publisher, struct instruments *instruments,
+                    int64_t received_us)
+{
+    for (uint32_t i = 0; i < instruments_count(instruments); i++) {
+        struct instrument *instrument = instruments_at(instruments, i);
+        struct track *track = instrument->context;
+        if (track != NULL && track->book_sent)
+            book_not_vouched(publisher, track, &instrument->symbol, SLICE("connection lost"),
+                             received_us);
+    }
+}
+
+void publisher_restart(struct publisher *publisher, struct instruments *instruments)
+{
+    (void)publisher;
+    for (uint32_t i = 0; i < instruments_count(instruments); i++) {
+        struct track *track = instruments_at(instruments, i)->context;
+        if (track != NULL)
+            track->gap_said = false;
+    }
 }
 
 static struct levels levels_cut(struct levels levels, uint32_t max)

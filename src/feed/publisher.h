@@ -26,6 +26,11 @@ void publisher_event(struct publisher *publisher, struct instrument *instrument,
 void publisher_book_missing(struct publisher *publisher, struct instrument *instrument,
                             int64_t received_us);
 
+/* The connection is gone: books that clients have are no longer the exchange's, and a `gap` says
+ * so. */
+void publisher_lost(struct publisher *publisher, struct instruments *instruments,
+                    int64_t received_us);
+
 /* A new connection: what could not be vouched for is said again. */
 void publisher_restart(struct publisher *publisher, struct instruments *instruments);
 void publisher_forget(struct publisher *publisher, struct instrument *instrument);

@@ -171,6 +171,25 @@ static void a_difference_without_a_snapshot_is_said_once_a_connection(void **sta
     instruments_destroy(instruments);
 }
 
+static void a_lost_connection_takes_the_books_back(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct level bids[] = {{whole(10), whole(1)}};
+    struct instruments *instruments = instruments_create(4, false);
+    struct instrument *instrument =
+        instruments_add(instruments, &fixture->instrument.symbol, SLICE("KRW-BTC"));
+    assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
+    instrument->context = fixture->instrument.context;
+    buffer_clear(&fixture->records);
+    publisher_lost(fixture->publisher, instruments, 9);
+    assert_non_null(strstr(fixture->records.data, "{\"type\":\"gap\""));
+    int64_t count = fixture->count;
+    publisher_lost(fixture->publisher, instruments, 9);
+    assert_int_equal(fixture->count, count); /* once */
+    assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
+    instruments_destroy(instruments);
+}
+
 static void candles_are_not_part_of_the_stream(void **state)
 {
     assert_string_equal(published(*state, (struct event){.type = EVENT_CANDLE}), "");
@@ -194,6 +213,7 @@ int main(void)
         TEST(trades_repeated_at_subscription_are_dropped),
         TEST(a_whole_book_becomes_a_snapshot_then_differences),
         TEST(a_difference_without_a_snapshot_is_said_once_a_connection),
+        TEST(a_lost_connection_takes_the_books_back),
         TEST(candles_are_not_part_of_the_stream),
         TEST(a_status_is_of_the_exchange),
     };

@@ -218,6 +218,7 @@ static void session_on_closed(void *context, uint16_t close_code, const char *re
              log_text("reason", reason));
     if (session->state != STATUS_DOWN)
         session_set_state(session, STATUS_DOWN, slice_of(text));
+    publisher_lost(session->publisher, session->instruments, clock_wall_us());
     session_retry_later(session);
 }
 

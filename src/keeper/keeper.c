@@ -1,50 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One table of last values, keyed by type, exchange, symbol and (for a status) channel. */
-#include "keeper/keeper.h"
+#include "keeper/keeper_priv.h"
 
 #include "base/memory.h"
-#include "base/metrics.h"
-#include "market/book.h"
 #include "market/encode.h"
-#include "market/read.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#define KEY_MAX (2 * LIMIT_KEY)
 #define TABLE_START 1024
 #define SNAPSHOT_MARK ",\"snapshot\":true}"
-
-struct kept_book {
-    struct book book;
-    bool vouched; /* a snapshot came, and nothing took it back */
-    enum book_proof proof;
-    uint32_t depth;
-    int64_t exchange_us, received_us;
-    struct symbol symbol;
-};
-
-struct entry {
-    enum event_type type;
-    uint64_t hash;
-    size_t key_size;
-    char key[KEY_MAX];  /* exchange, symbol and channel, each ended by a NUL */
-    int64_t seq;        /* of the record that changed it last */
-    struct buffer text; /* that record; unused for a book */
-    struct kept_book *book;
-};
-
-struct keeper {
-    uint32_t book_depth;
-    struct entry **slots; /* open addressing, a power of two, at most half full */
-    size_t slot_count;
-    struct entry **entries; /* in the order of their coming */
-    size_t entry_count;
-    struct metric *unreadable;
-    struct level *levels; /* two sides of book_depth, for writing a snapshot */
-    struct buffer message;
-    struct read_scratch *scratch;
-};
 
 static uint64_t key_hash(enum event_type type, const char *key, size_t size)
 {
@@ -80,31 +45,45 @@ static void keeper_resize(struct keeper *keeper, size_t slot_count)
     }
 }
 
-static size_t key_write(char key[KEY_MAX], const struct read_message *message, struct slice channel)
+static size_t key_write(char out[KEY_MAX], const struct entry_key *key)
 {
-    struct slice symbol = {0};
-    if (message->event.symbol != NULL)
-        symbol = symbol_slice(message->event.symbol);
-    if (message->exchange.size + symbol.size + channel.size + 3 > KEY_MAX)
+    if (key->exchange.size + key->symbol.size + key->channel.size + 3 > KEY_MAX)
         return 0;
-    int size = snprintf(key, KEY_MAX, "%.*s%c%.*s%c%.*s", (int)message->exchange.size,
-                        message->exchange.data, 0, (int)symbol.size, symbol.data, 0,
-                        (int)channel.size, channel.data);
+    int size = snprintf(out, KEY_MAX, "%.*s%c%.*s%c%.*s", (int)key->exchange.size,
+                        key->exchange.data, 0, (int)key->symbol.size, key->symbol.data, 0,
+                        (int)key->channel.size, key->channel.data);
     return size < 0 ? 0 : (size_t)size;
 }
 
-/* Finds the entry of this message; makes it when `create`. NULL: not there, or no room for more. */
+struct entry *keeper_find(const struct keeper *keeper, enum event_type type,
+                          const struct entry_key *key)
+{
+    char text[KEY_MAX];
+    size_t size = key_write(text, key);
+    if (size == 0)
+        return NULL;
+    uint64_t hash = key_hash(type, text, size);
+    return keeper
+        ->slots[keeper_slot(keeper, type, hash, (struct slice){.data = text, .size = size})];
+}
+
+/* Finds the entry of this message; makes it when it is not there. NULL: no room for more. */
 static struct entry *keeper_entry(struct keeper *keeper, enum event_type type,
-                                  const struct read_message *message, bool create)
+                                  const struct read_message *message)
 {
     char key[KEY_MAX];
-    struct slice channel = type == EVENT_STATUS ? message->event.status.channel : (struct slice){0};
-    size_t size = key_write(key, message, channel);
+    const struct event *event = &message->event;
+    struct entry_key parts = {.exchange = message->exchange};
+    if (event->symbol != NULL)
+        parts.symbol = symbol_slice(event->symbol);
+    if (type == EVENT_STATUS)
+        parts.channel = event->status.channel;
+    size_t size = key_write(key, &parts);
     if (size == 0)
         return NULL;
     uint64_t hash = key_hash(type, key, size);
     size_t slot = keeper_slot(keeper, type, hash, (struct slice){.data = key, .size = size});
-    if (keeper->slots[slot] != NULL || !create)
+    if (keeper->slots[slot] != NULL)
         return keeper->slots[slot];
     if (keeper->entry_count == LIMIT_KEEPER_ENTRIES)
         return NULL;
@@ -124,27 +103,41 @@ static struct entry *keeper_entry(struct keeper *keeper, enum event_type type,
 static bool keep_text(struct keeper *keeper, const struct read_message *message,
                       const struct record *record)
 {
-    struct entry *entry = keeper_entry(keeper, message->event.type, message, true);
+    struct entry *entry = keeper_entry(keeper, message->event.type, message);
     if (entry == NULL)
         return false;
     entry->seq = record->seq;
     buffer_clear(&entry->text);
     buffer_append_slice(&entry->text, record->text);
+    if (entry->type == EVENT_STATUS)
+        entry->state = message->event.status.state;
+    if (entry->type != EVENT_TRADE)
+        return true;
+    if (entry->trades == NULL)
+        entry->trades = trade_ring_create();
+    trade_ring_add(entry->trades, record->text);
     return true;
+}
+
+/* NULL: no room for more. */
+static struct entry *keeper_book_entry(struct keeper *keeper, const struct read_message *message)
+{
+    struct entry *entry = keeper_entry(keeper, EVENT_BOOK, message);
+    if (entry == NULL || entry->book != NULL)
+        return entry;
+    entry->book = memory_alloc(sizeof *entry->book);
+    book_init(&entry->book->book, 2 * keeper->book_depth);
+    entry->book->symbol = *message->event.symbol;
+    return entry;
 }
 
 static bool keep_book(struct keeper *keeper, const struct read_message *message,
                       const struct record *record)
 {
     const struct event *event = &message->event;
-    struct entry *entry = keeper_entry(keeper, EVENT_BOOK, message, true);
+    struct entry *entry = keeper_book_entry(keeper, message);
     if (entry == NULL)
         return false;
-    if (entry->book == NULL) {
-        entry->book = memory_alloc(sizeof *entry->book);
-        book_init(&entry->book->book, 2 * keeper->book_depth);
-        entry->book->symbol = *event->symbol;
-    }
     struct kept_book *kept = entry->book;
     if (event->book.action == BOOK_SNAPSHOT) {
         kept->vouched = true;
@@ -161,18 +154,28 @@ static bool keep_book(struct keeper *keeper, const struct read_message *message,
     return true;
 }
 
-static void take_back_book(struct keeper *keeper, const struct read_message *message)
+/* Of a book that never came as well: why there is none is worth knowing. */
+static bool take_back_book(struct keeper *keeper, const struct read_message *message)
 {
-    struct entry *entry = keeper_entry(keeper, EVENT_BOOK, message, false);
-    if (entry != NULL)
-        entry->book->vouched = false;
+    struct entry *entry = keeper_book_entry(keeper, message);
+    if (entry == NULL)
+        return false;
+    struct kept_book *kept = entry->book;
+    kept->vouched = false;
+    if (!slice_copy(message->event.gap.reason, kept->reason, sizeof kept->reason))
+        kept->reason[0] = '\0';
+    return true;
 }
 
 static void take_back_books(struct keeper *keeper)
 {
-    for (size_t i = 0; i < keeper->entry_count; i++)
-        if (keeper->entries[i]->book != NULL)
-            keeper->entries[i]->book->vouched = false;
+    for (size_t i = 0; i < keeper->entry_count; i++) {
+        struct kept_book *kept = keeper->entries[i]->book;
+        if (kept == NULL || !kept->vouched)
+            continue;
+        kept->vouched = false;
+        snprintf(kept->reason, sizeof kept->reason, "a new epoch began");
+    }
 }
 
 static bool keep(struct keeper *keeper, const struct read_message *message,
@@ -188,7 +191,7 @@ static bool keep(struct keeper *keeper, const struct read_message *message,
         return keep_book(keeper, message, record);
     case EVENT_GAP:
         if (slice_is(message->event.gap.channel, "book"))
-            take_back_book(keeper, message);
+            return take_back_book(keeper, message);
         return true;
     case EVENT_EPOCH:
         take_back_books(keeper);
@@ -240,6 +243,7 @@ void keeper_destroy(struct keeper *keeper)
         buffer_release(&entry->text);
         if (entry->book != NULL)
             book_release(&entry->book->book);
+        trade_ring_destroy(entry->trades);
         memory_free(entry->book);
         memory_free(entry);
     }
@@ -259,8 +263,10 @@ static void mark_snapshot(struct buffer *message)
     buffer_append_slice(message, SLICE(SNAPSHOT_MARK));
 }
 
-static void write_book(struct keeper *keeper, const struct entry *entry)
+void keeper_write_book(struct keeper *keeper, const struct entry *entry, uint32_t depth,
+                       struct buffer *out)
 {
+    assert(depth >= 1 && depth <= keeper->book_depth);
     const struct kept_book *kept = entry->book;
     struct level *bids = keeper->levels, *asks = keeper->levels + keeper->book_depth;
     struct event event = {
@@ -270,18 +276,15 @@ static void write_book(struct keeper *keeper, const struct entry *entry)
         .received_us = kept->received_us,
         .book = {.action = BOOK_SNAPSHOT,
                  .proof = kept->proof,
-                 .depth = kept->depth,
-                 .bids = {.level = bids,
-                          .count = book_side_top(&kept->book.bids, keeper->book_depth, bids)},
-                 .asks = {.level = asks,
-                          .count = book_side_top(&kept->book.asks, keeper->book_depth, asks)}},
+                 .depth = kept->depth < depth ? kept->depth : depth,
+                 .bids = {.level = bids, .count = book_side_top(&kept->book.bids, depth, bids)},
+                 .asks = {.level = asks, .count = book_side_top(&kept->book.asks, depth, asks)}},
     };
     struct slice exchange = slice_of(entry->key);
-    buffer_append_format(&keeper->message, "{\"type\":\"book\",\"seq\":%lld,",
-                         (long long)entry->seq);
-    char *body = buffer_reserve(&keeper->message, event_encode_max(&event, exchange));
+    buffer_append_format(out, "{\"type\":\"book\",\"seq\":%lld,", (long long)entry->seq);
+    char *body = buffer_reserve(out, event_encode_max(&event, exchange));
     if (body != NULL)
-        keeper->message.size += (size_t)(event_encode(body, &event, exchange) - body);
+        out->size += (size_t)(event_encode(body, &event, exchange) - body);
 }
 
 void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *context)
@@ -295,7 +298,7 @@ void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *contex
                 continue;
             buffer_clear(&keeper->message);
             if (entry->book != NULL)
-                write_book(keeper, entry);
+                keeper_write_book(keeper, entry, keeper->book_depth, &keeper->message);
             else
                 buffer_append_slice(&keeper->message, buffer_slice(&entry->text));
             mark_snapshot(&keeper->message);

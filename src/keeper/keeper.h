@@ -29,3 +29,63 @@ typedef void keeper_visit_fn(void *context, struct slice message);
  * Allocates nothing per message.
  */
 void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *context);
+
+/* ---- look-ups: what somebody asks for at any time ---- */
+
+/* Whose values. Both as they stand in messages; in keeper_find_tickers an empty one means all. */
+struct keeper_pair {
+    struct slice exchange;
+    struct slice symbol;
+};
+
+struct keeper_found {
+    uint32_t count;    /* messages visited */
+    uint32_t left_out; /* trades too long to be kept (keeper/trade_ring.h), not counted above */
+    int64_t seq;       /* at which any of them last changed; 0: there are none */
+};
+
+/* Whether anything of that pair was ever accepted: a trade, ticker, quote, or what became of its
+ * book. */
+bool keeper_knows(const struct keeper *keeper, const struct keeper_pair *pair);
+
+/* types: bit i is set when something of enum event_type i was accepted, but statuses. */
+typedef void keeper_pair_fn(void *context, const struct keeper_pair *pair, uint32_t types);
+
+/* Visits every pair of which anything is known (keeper_knows), each once. */
+void keeper_find_pairs(const struct keeper *keeper, keeper_pair_fn *visit, void *context);
+
+/* The last tickers as accepted, in the order in which they first came. visit may be NULL. */
+struct keeper_found keeper_find_tickers(const struct keeper *keeper, const struct keeper_pair *pair,
+                                        keeper_visit_fn *visit, void *context);
+
+/*
+ * The last trades of a pair as accepted, newest (in the stream's order) first, at most `limit` and
+ * LIMIT_KEEPER_TRADES. visit may be NULL.
+ */
+struct keeper_found keeper_find_trades(const struct keeper *keeper, const struct keeper_pair *pair,
+                                       uint32_t limit, keeper_visit_fn *visit, void *context);
+
+enum keeper_book_verdict {
+    KEEPER_BOOK_FOUND,
+    KEEPER_BOOK_NONE, /* nothing was said of it yet */
+    KEEPER_BOOK_LOST, /* a gap or an epoch took it back, or its exchange is not live */
+};
+
+struct keeper_book {
+    int64_t seq;        /* of KEEPER_BOOK_FOUND: at which it last changed */
+    const char *reason; /* of KEEPER_BOOK_LOST: a clause, as it stands in the gap (escaped);
+                           borrowed until the next record */
+};
+
+enum keeper_book_verdict keeper_find_book(const struct keeper *keeper,
+                                          const struct keeper_pair *pair,
+                                          struct keeper_book *ret_book);
+
+/*
+ * Appends the book that keeper_find_book has found, as a message of type book and action snapshot,
+ * with at most `depth` levels a side (1 to keeper_book_depth).
+ */
+void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, uint32_t depth,
+                        struct buffer *out);
+
+uint32_t keeper_book_depth(const struct keeper *keeper);

@@ -38,7 +38,8 @@ struct node {
     struct admin *admin;
     size_t session_count;
     struct session *sessions[LIMIT_EXCHANGES];
-    const char *exchange_names[LIMIT_EXCHANGES + 1]; /* ends with NULL */
+    const struct settings_exchange *collected[LIMIT_EXCHANGES]; /* by each session */
+    const char *exchange_names[LIMIT_EXCHANGES + 1];            /* ends with NULL */
 };
 
 /* ---- the stream ---- */
@@ -154,6 +155,89 @@ static void node_open_gateway(struct node *node)
     node->gateway = gateway_create(&options);
 }
 
+/* ---- what is collected ---- */
+
+static_assert(CHANNEL_COUNT <= ADMIN_CHANNELS_MAX, "the channels of a market have room");
+
+static void list_channels(uint32_t channels, const char *ret_names[ADMIN_CHANNELS_MAX + 1])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CHANNEL_COUNT; i++)
+        if ((channels & CHANNEL_BIT(i)) != 0)
+            ret_names[count++] = channel_names[i];
+    ret_names[count] = NULL;
+}
+
+static void visit_market(const struct settings_exchange *settings, const struct symbol *symbol,
+                         uint32_t channels, admin_visit_market_fn *visit, void *visit_context)
+{
+    char native[LIMIT_NATIVE_SYMBOL];
+    struct admin_market market = {.exchange = settings->exchange->name, .symbol = symbol->text};
+    if (settings->exchange->to_native(symbol, native))
+        market.native = native;
+    list_channels(channels, market.channels);
+    visit(visit_context, &market);
+}
+
+static bool is_configured(const struct settings_exchange *settings, struct slice symbol)
+{
+    for (size_t i = 0; i < settings->symbols.count; i++)
+        if (slice_is(symbol, settings->symbols.items[i]))
+            return true;
+    return false;
+}
+
+struct learnt { /* a walk over what a replay brought that nobody had configured */
+    const struct settings_exchange *settings;
+    admin_visit_market_fn *visit;
+    void *context;
+};
+
+static void visit_learnt(void *context, const struct keeper_pair *pair, uint32_t types)
+{
+    static const enum event_type types_of[CHANNEL_COUNT] = {[CHANNEL_TRADE] = EVENT_TRADE,
+                                                            [CHANNEL_TICKER] = EVENT_TICKER,
+                                                            [CHANNEL_BOOK] = EVENT_BOOK,
+                                                            [CHANNEL_QUOTE] = EVENT_QUOTE};
+    const struct learnt *learnt = context;
+    struct symbol symbol;
+    uint32_t channels = 0;
+    if (!slice_is(pair->exchange, learnt->settings->exchange->name) ||
+        is_configured(learnt->settings, pair->symbol) || !symbol_read(pair->symbol, &symbol))
+        return;
+    for (size_t i = 0; i < CHANNEL_COUNT; i++)
+        if ((types & 1u << types_of[i]) != 0)
+            channels |= CHANNEL_BIT(i);
+    visit_market(learnt->settings, &symbol, channels, learnt->visit, learnt->context);
+}
+
+static void visit_markets_of(const struct node *node, const struct settings_exchange *settings,
+                             admin_visit_market_fn *visit, void *visit_context)
+{
+    struct learnt learnt = {.settings = settings, .visit = visit, .context = visit_context};
+    for (size_t i = 0; i < settings->symbols.count; i++) {
+        struct symbol symbol;
+        if (symbol_read(slice_of(settings->symbols.items[i]), &symbol))
+            visit_market(settings, &symbol, settings_channels(settings), visit, visit_context);
+    }
+    if (node->options.learn)
+        keeper_find_pairs(node->keeper, visit_learnt, &learnt);
+}
+
+static void node_visit_markets(void *context, admin_visit_market_fn *visit, void *visit_context)
+{
+    const struct node *node = context;
+    for (size_t i = 0; i < node->session_count; i++)
+        visit_markets_of(node, node->collected[i], visit, visit_context);
+}
+
+static void count_market(void *context, const struct admin_market *market)
+{
+    (void)market;
+    size_t *count = context;
+    ++*count;
+}
+
 /* ---- what operators read ---- */
 
 static void node_fill_health(void *context, struct admin_health *ret_health)
@@ -168,13 +252,16 @@ static void node_fill_health(void *context, struct admin_health *ret_health)
     for (size_t i = 0; i < node->session_count; i++) {
         struct session_info info;
         session_describe(node->sessions[i], &info);
-        ret_health->exchanges[ret_health->exchange_count++] = (struct admin_exchange){
+        struct admin_exchange *exchange = &ret_health->exchanges[ret_health->exchange_count++];
+        *exchange = (struct admin_exchange){
             .name = info.exchange,
             .state = status_state_names[info.state],
             .since_us = info.since_us,
             .age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000,
             .connections = info.connections,
         };
+        list_channels(settings_channels(node->collected[i]), exchange->channels);
+        visit_markets_of(node, node->collected[i], count_market, &exchange->symbol_count);
     }
 }
 
@@ -211,6 +298,7 @@ static int node_open_session(struct node *node, const struct settings_exchange *
     memory_free(symbols);
     if (result < 0)
         return err_wrap(err, settings->exchange->name);
+    node->collected[node->session_count] = settings;
     node->exchange_names[node->session_count] = settings->exchange->name;
     node->sessions[node->session_count++] = session;
     return 0;
@@ -287,7 +375,11 @@ static int node_open(struct node *node, struct err *err)
         return result;
     node_open_gateway(node);
     node->admin = admin_create(&(struct admin_options){.server = node->server,
+                                                       .keeper = node->keeper,
+                                                       .stream = journal_stream(node->journal),
+                                                       .simulated = node->options.simulated,
                                                        .fill = node_fill_health,
+                                                       .markets = node_visit_markets,
                                                        .context = node,
                                                        .started_us = node->started_us});
     return node_open_epoch(node, err);
