@@ -32,3 +32,39 @@ int bench_decode(const struct bench_decode_options *options, struct bench_decode
 /* `CORPUS_FILE --exchange E [--generation N] [--repeat N]`: the arguments behind `bench decode`.
  * Returns the exit status: 0, 1 failed, 2 wrong usage. */
 int bench_decode_command(int argc, char **argv);
+
+struct bench_fanout_options {
+    const char *url;            /* ws://host:port/path?query, of any server */
+    uint64_t clients;           /* at least 1 */
+    uint64_t seconds;           /* of measuring; 1 s before it does not count */
+    uint64_t process;           /* the server's; 0: not known, or not on this machine */
+    const char *sequence_field; /* a message's number: an integer that grows by 1 */
+    const char *time_field;     /* microseconds of this machine's wall clock, an integer */
+    bool lines;                 /* a frame holds several messages, one a line */
+    const char *source;         /* host:port, where the server reads what it is to send, one message
+                                   a line; NULL: it has a source of its own */
+    uint64_t rate;              /* messages a second, with a source */
+    uint64_t size;              /* bytes of each, with a source */
+};
+
+struct bench_fanout_result {
+    uint64_t delivered; /* messages, to all clients together */
+    uint64_t bytes;     /* received with their frames' heads */
+    int64_t elapsed_us;
+    uint64_t p50_us, p99_us, p999_us, max_us; /* from the time field to the client's read */
+    uint64_t gaps;                            /* places where a client missed something */
+    uint64_t missing;                         /* messages in them */
+    uint64_t repeats;                         /* messages again, or out of order */
+    uint64_t closed;                          /* connections that the server ended */
+    uint64_t behind;                          /* clients that never got the source's last message */
+    int64_t server_us, client_us;             /* processor time */
+    int64_t memory; /* by how much the server's resident memory has grown, in bytes */
+};
+
+/* Many clients of one server, which sends every message to every one of them: how many arrive, how
+ * late, and what it costs. */
+int bench_fanout(const struct bench_fanout_options *options, struct bench_fanout_result *ret_result,
+                 struct err *err) MUST_CHECK;
+
+/* The arguments behind `bench fanout`, as for bench_decode_command. */
+int bench_fanout_command(int argc, char **argv);

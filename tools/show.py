@@ -35,6 +35,7 @@ SHOWS = [
     ("resume", True, "1,000 clients cut at random bytes resume byte-equal"),
     ("decode-speed", True, "instructions and nanoseconds a message, against other parsers"),
     ("bad-input", True, "wrong configurations, options, requests, frames get the expected words"),
+    ("fanout", False, "every message to every client: rate, latency, CPU, beside a bare loop"),
     ("fresh", False, "run.sh and test.sh in a bare Debian 12 folder"),
 ]
 NAMES = [name for name, _, _ in SHOWS]

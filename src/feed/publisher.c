@@ -190,12 +190,17 @@ static struct levels levels_cut(struct levels levels, uint32_t max)
     return (struct levels){.level = levels.level, .count = levels.count < max ? levels.count : max};
 }
 
+static uint32_t side_keep(struct level *kept, struct levels side)
+{
+    if (side.count > 0) /* an empty side may have no array at all */
+        memcpy(kept, side.level, side.count * sizeof(struct level));
+    return side.count;
+}
+
 static void track_keep_view(struct track *track, struct levels bids, struct levels asks)
 {
-    memcpy(track->bids, bids.level, bids.count * sizeof(struct level));
-    memcpy(track->asks, asks.level, asks.count * sizeof(struct level));
-    track->bid_count = bids.count;
-    track->ask_count = asks.count;
+    track->bid_count = side_keep(track->bids, bids);
+    track->ask_count = side_keep(track->asks, asks);
 }
 
 /* The change from the view that clients have to the one that they should have; false when there is

@@ -7,8 +7,10 @@
 int command_bench(int count, char **arguments)
 {
     if (count == 0)
-        return usage_error("bench", "it needs what to measure: decode");
-    if (strcmp(arguments[0], "decode") != 0)
-        return usage_error("bench", "cannot measure `%s`; there is: decode", arguments[0]);
-    return bench_decode_command(count - 1, arguments + 1);
+        return usage_error("bench", "it needs what to measure: decode or fanout");
+    if (strcmp(arguments[0], "decode") == 0)
+        return bench_decode_command(count - 1, arguments + 1);
+    if (strcmp(arguments[0], "fanout") == 0)
+        return bench_fanout_command(count - 1, arguments + 1);
+    return usage_error("bench", "cannot measure `%s`; there is: decode, fanout", arguments[0]);
 }

@@ -111,13 +111,26 @@ const struct command command_table[] = {
      NODE_OPTIONS
      "  --reference           print the description of all settings (docs/configuration.md)\n",
      command_check},
-    {"bench", "decode FILE --exchange E [--repeat N]",
+    {"bench", "decode FILE --exchange E [--repeat N] | fanout --url URL [OPTIONS]",
      "measure this machine; one JSON object on stdout",
      "  decode FILE           raw messages, one a line: to events and to our JSON, as fast as it "
      "goes\n"
      "  --exchange E          whose messages they are\n"
      "  --generation N        of its protocol\n"
-     "  --repeat N            times over the file (default 1)\n",
+     "  --repeat N            times over the file (default 1)\n"
+     "  fanout                clients of any WebSocket server that sends all of them the same:\n"
+     "                        what arrives, how late, and what it costs\n"
+     "  --url URL             ws://host:port/path of the server\n"
+     "  --clients N           connections (default 100)\n"
+     "  --seconds T           measured (default 10), after 1 s that is not\n"
+     "  --sequence-field F    of the JSON messages: a number that grows by 1 (default seq)\n"
+     "  --time-field F        microseconds since the Unix epoch by this machine's clock "
+     "(default ts)\n"
+     "  --lines               a frame holds several messages, one a line\n"
+     "  --pid N               the server's process: its CPU time and memory are told, too\n"
+     "  --source HOST:PORT    be the source as well: the server reads there what it is to send,\n"
+     "                        one message a line\n"
+     "  --rate R, --size S    messages a second from the source, and bytes of each (default 250)\n",
      command_bench},
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "list the commands, or explain one", NULL, command_help},

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node without exchanges, for measuring its gateway: what it sends comes from a load test's
+ * source (bench/source.h), one message a line. From there on everything is the product's own:
+ * sequencer, carrier, journal, keeper, HTTP server, gateway, with the settings' defaults.
+ *
+ *     bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT]
+ *
+ * Says its ports on stdout as one JSON line. SIGTERM ends it.
+ */
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "bench/process.h"
+#include "gateway/gateway.h"
+#include "keeper/keeper.h"
+#include "net/http_server.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+
+#define RETAIN ((size_t)256 * MEBIBYTE)
+#define BOOK_DEPTH 100
+#define CLIENTS_MAX 1000000
+#define HEARTBEAT_MS 5000
+#define MAX_LAG_MS 10000
+#define SEND_BUFFER ((size_t)256 * KIBIBYTE)
+
+static const char *const exchanges[] = {"bench", NULL};
+
+struct fanout_node {
+    struct loop *loop;
+    struct journal *journal;
+    struct keeper *keeper;
+    struct carrier *carrier;
+    struct sequencer *sequencer;
+    struct http_server *server;
+    struct gateway *gateway;
+    struct tcp_listener *listener; /* of the source */
+    struct tcp *source;            /* one at a time; NULL: none */
+    struct buffer line;            /* one that is not whole yet */
+};
+
+/* ---- the stream ---- */
+
+static void on_record(void *context, const struct record *record)
+{
+    struct fanout_node *node = context;
+    journal_append(node->journal, record);
+}
+
+static void on_barrier(void *context, const char *stream, int64_t epoch)
+{
+    struct fanout_node *node = context;
+    journal_barrier(node->journal, stream, epoch);
+}
+
+static int open_stream(struct fanout_node *node, struct err *err)
+{
+    char stream[LIMIT_STREAM_ID];
+    struct carrier_reader reader = {.record = on_record, .barrier = on_barrier, .context = node};
+    stream_id_make(stream);
+    node->journal = journal_create(stream, 1, RETAIN);
+    node->keeper = keeper_create(node->journal, BOOK_DEPTH);
+    node->carrier = carrier_kind_find("memory")->open(&reader, err);
+    if (node->carrier == NULL)
+        return err_wrap(err, "carrier memory");
+    node->sequencer = sequencer_create(stream, 1, 0, 0, node->carrier);
+    return 0;
+}
+
+/* ---- the source ---- */
+
+/* The line's own number is left out: the sequencer gives one. */
+static void publish(struct fanout_node *node, struct slice line)
+{
+    const char *body = memmem(line.data, line.size, "\"exchange\"", strlen("\"exchange\""));
+    if (body == NULL)
+        return;
+    size_t size = line.size - (size_t)(body - line.data);
+    char *room = sequencer_reserve(node->sequencer, "trade", size);
+    assert(room != NULL);
+    memcpy(room, body, size);
+    if (sequencer_commit(node->sequencer, SLICE("bench:BTC-USDT"), size) != CARRIER_TAKEN)
+        fputs("bench_fanout_node: a record was not taken\n", stderr);
+}
+
+static void on_source_data(void *context, char *data, size_t size)
+{
+    struct fanout_node *node = context;
+    struct slice rest = {.data = data, .size = size};
+    while (memchr(rest.data, '\n', rest.size) != NULL) {
+        struct slice line = slice_split(rest, '\n', &rest);
+        if (node->line.size > 0) {
+            buffer_append_slice(&node->line, line);
+            line = buffer_slice(&node->line);
+        }
+        publish(node, line);
+        buffer_clear(&node->line);
+        if (rest.size == 0)
+            return;
+    }
+    buffer_append_slice(&node->line, rest);
+}
+
+static void on_source_closed(void *context, int error)
+{
+    (void)error;
+    struct fanout_node *node = context;
+    tcp_destroy(node->source);
+    node->source = NULL;
+    buffer_clear(&node->line);
+}
+
+static const struct tcp_callbacks source_callbacks = {.on_data = on_source_data,
+                                                      .on_closed = on_source_closed};
+
+static void on_source(void *context, struct tcp *tcp)
+{
+    struct fanout_node *node = context;
+    if (node->source != NULL) {
+        tcp_destroy(tcp);
+        return;
+    }
+    node->source = tcp;
+    tcp_set_callbacks(tcp, &source_callbacks, node);
+}
+
+/* ---- life ---- */
+
+static uint32_t on_count(void *context)
+{
+    const struct fanout_node *node = context;
+    return node->gateway == NULL ? 0 : (uint32_t)gateway_clients(node->gateway);
+}
+
+static void open_gateway(struct fanout_node *node)
+{
+    struct gateway_options options = {
+        .loop = node->loop,
+        .server = node->server,
+        .journal = node->journal,
+        .keeper = node->keeper,
+        .node = "bench",
+        .public_url = "",
+        .simulated = true,
+        .exchanges = exchanges,
+        .heartbeat_ms = HEARTBEAT_MS,
+        .max_lag_ms = MAX_LAG_MS,
+        .clients_max = CLIENTS_MAX,
+        .clients_per_address_max = CLIENTS_MAX,
+        .send_buffer = SEND_BUFFER,
+    };
+    node->gateway = gateway_create(&options);
+}
+
+static int node_open(struct fanout_node *node, const char *listen, const char *source,
+                     struct err *err)
+{
+    struct http_server_options options = {
+        .listen = listen, .connections_max = CLIENTS_MAX, .handed_over = on_count, .context = node};
+    buffer_init(&node->line, LIMIT_RECORD);
+    int error = http_server_open(node->loop, &options, &node->server, err);
+    if (error == 0)
+        error = open_stream(node, err);
+    if (error == 0)
+        error = tcp_listen(node->loop, source, on_source, node, &node->listener, err);
+    if (error != 0)
+        return error;
+    open_gateway(node);
+    if (sequencer_open_epoch(node->sequencer, "bench", clock_wall_us()) != CARRIER_TAKEN)
+        return err_set(err, -1, "the carrier does not take the first record");
+    return 0;
+}
+
+static void node_close(struct fanout_node *node)
+{
+    tcp_destroy(node->source);
+    tcp_listener_destroy(node->listener);
+    http_server_close(node->server);
+    gateway_destroy(node->gateway);
+    sequencer_destroy(node->sequencer);
+    if (node->carrier != NULL)
+        node->carrier->kind->close(node->carrier);
+    keeper_destroy(node->keeper);
+    journal_destroy(node->journal);
+    buffer_release(&node->line);
+    loop_destroy(node->loop);
+}
+
+static void on_signal(void *context)
+{
+    loop_stop(context);
+}
+
+static bool options_read(int argc, char **argv, const char **listen, const char **source)
+{
+    for (int i = 1; i < argc; i += 2) {
+        if (i + 1 == argc)
+            return false;
+        if (strcmp(argv[i], "--listen") == 0)
+            *listen = argv[i + 1];
+        else if (strcmp(argv[i], "--source") == 0)
+            *source = argv[i + 1];
+        else
+            return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct fanout_node node = {0};
+    struct err err = {0};
+    const char *listen = "127.0.0.1:0";
+    const char *source = "127.0.0.1:0";
+    if (!options_read(argc, argv, &listen, &source)) {
+        fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT]\n", stderr);
+        return 2;
+    }
+    process_raise_files();
+    signal(SIGPIPE, SIG_IGN);
+    node.loop = loop_create();
+    loop_on_signal(node.loop, SIGTERM, on_signal, node.loop);
+    int error = node_open(&node, listen, source, &err);
+    if (error == 0) {
+        printf("{\"url\":\"ws://127.0.0.1:%u/ws/exchange?snapshot=0\","
+               "\"source\":\"127.0.0.1:%u\"}\n",
+               http_server_port(node.server), tcp_listener_port(node.listener));
+        fflush(stdout);
+        loop_run(node.loop);
+    } else {
+        fprintf(stderr, "bench_fanout_node: %s\n", err.text);
+    }
+    node_close(&node);
+    return error == 0 ? 0 : 1;
+}
