@@ -20,9 +20,8 @@ struct message {
     struct slice error;  /* the words of a refusal */
     bool has_stream, has_data, has_result, has_error, has_id, has_code;
     bool has_bare; /* a letter of the payload stood outside of "data" */
-    bool
-        muddled; /* a key of the envelope came twice, or the payload is both in and beside "data" */
-    bool odd;    /* a stream or data of a shape that is not ours */
+    bool muddled;  /* a key of the envelope came twice, or a payload beside stream or data */
+    bool odd;      /* a stream or data of a shape that is not ours */
     struct payload payload;
 };
 
@@ -213,6 +212,8 @@ static enum decode_verdict quote_decode(struct message *message)
 /* The levels a side of a partial book's stream, "depth20" or "depth20@100ms"; 0: it is no such. */
 static uint32_t partial_depth(struct slice kind)
 {
+    if (kind.size < 6 || kind.data[5] == '@' || memcmp(kind.data, "depth", 5) != 0)
+        return 0; /* the plain difference, most often */
     struct slice speed;
     struct slice name = slice_split(kind, '@', &speed);
     return slice_is(name, "depth20")   ? 20
