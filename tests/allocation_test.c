@@ -10,6 +10,7 @@
 #include "keeper/keeper.h"
 #include "sim/recording.h"
 #include "stream/journal.h"
+#include "tests/tools/counted_allocations_test.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,33 +20,6 @@
 
 #define STREAM "tw-allocation"
 #define RECORDING "demo/recording.jsonl.gz"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-
-static size_t allocations;
-
-void *__wrap_malloc(size_t size)
-{
-    allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    allocations++;
-    return __real_realloc(pointer, size);
-}
 
 struct line { /* one exchange's way into the stream */
     const struct exchange *exchange;

@@ -92,11 +92,8 @@ static void append_start(struct buffer *out, const struct rest *rest)
 static void answer_hashed(const struct asked *asked, const struct buffer *body)
 {
     char etag[ETAG_MAX];
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < body->size; i++)
-        hash = (hash ^ (uint8_t)body->data[i]) * 1099511628211u;
     snprintf(etag, sizeof etag, "\"%s-%016llx\"", asked->rest->options.stream,
-             (unsigned long long)hash);
+             (unsigned long long)slice_hash(buffer_slice(body)));
     if (body->overflowed || !answered_unchanged(asked, etag))
         answer_json(asked, etag, body);
 }

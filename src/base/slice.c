@@ -65,3 +65,11 @@ bool slice_copy(struct slice slice, char *target, size_t target_size)
     target[slice.size] = '\0';
     return true;
 }
+
+uint64_t slice_hash(struct slice slice)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < slice.size; i++)
+        hash = (hash ^ (uint8_t)slice.data[i]) * 1099511628211u;
+    return hash;
+}

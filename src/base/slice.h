@@ -47,3 +47,6 @@ bool slice_to_uint64(struct slice slice, uint64_t max, uint64_t *ret_value) MUST
 
 /* Copies into a terminated array; false (and an empty string) when it does not fit. */
 bool slice_copy(struct slice slice, char *target, size_t target_size) MUST_CHECK;
+
+/* FNV-1a, 64 bits: for tables and tags, not against an adversary. */
+uint64_t slice_hash(struct slice slice);

@@ -86,9 +86,19 @@ static void comparison_is_by_bytes(void **state)
     assert_int_equal(slice_of(NULL).size, 0);
 }
 
+/* The published test vectors of FNV-1a. */
+static void hashes_as_published(void **state)
+{
+    (void)state;
+    assert_true(slice_hash(SLICE("")) == UINT64_C(0xcbf29ce484222325));
+    assert_true(slice_hash(SLICE("a")) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(slice_hash(SLICE("foobar")) == UINT64_C(0x85944171f73967e8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hashes_as_published),
         cmocka_unit_test(split_takes_the_part_before),
         cmocka_unit_test(trim_takes_blanks_and_tabs_only),
         cmocka_unit_test(numbers_are_digits_within_bounds),

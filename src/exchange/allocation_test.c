@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One message costs no allocation: the linker puts the functions below in the place of malloc and
+ * One message costs no allocation: the linker puts counting functions in the place of malloc and
  * its kin (-Wl,--wrap), and all fixtures are decoded and encoded between two counts.
  */
 #include "base/memory.h"
 #include "bench/recorded.h"
 #include "market/encode.h"
+#include "tests/tools/counted_allocations_test.h"
 #include "tests/tools/fixtures.h"
 
 #include <setjmp.h>
@@ -15,33 +16,6 @@
 #include <cmocka.h>
 
 #define ENCODED_MAX ((size_t)4 * MEBIBYTE)
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-
-static unsigned allocations;
-
-void *__wrap_malloc(size_t size)
-{
-    allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    allocations++;
-    return __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-    allocations++;
-    return __real_realloc(pointer, size);
-}
 
 struct work {
     const struct exchange *exchange;
@@ -54,7 +28,7 @@ struct work {
 static void message_work(struct work *work, struct slice text)
 {
     struct decode_input input = {.text = text, .received_us = 1, .instruments = work->instruments};
-    unsigned before = allocations;
+    size_t before = allocations;
     (void)work->exchange->decode(NULL, &input, work->batch);
     for (uint32_t i = 0; i < work->batch->event_count; i++) {
         const struct event *event = &work->batch->event[i];

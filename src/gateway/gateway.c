@@ -93,10 +93,7 @@ static uint64_t address_hash(struct http_connection *connection)
     http_peer(connection, peer, sizeof peer);
     char *port = strrchr(peer, ':');
     size_t size = port == NULL ? strlen(peer) : (size_t)(port - peer);
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)peer[i]) * 1099511628211u;
-    return hash;
+    return slice_hash((struct slice){.data = peer, .size = size});
 }
 
 static bool refuse(struct http_connection *connection, struct metric *metric, unsigned status,

@@ -13,10 +13,8 @@
 
 static uint64_t key_hash(enum event_type type, const char *key, size_t size)
 {
-    uint64_t hash = 14695981039346656037u + (uint64_t)type; /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)key[i]) * 1099511628211u;
-    return hash ^ (hash >> 32);
+    uint64_t hash = slice_hash((struct slice){.data = key, .size = size});
+    return (hash ^ (hash >> 32)) + (uint64_t)type;
 }
 
 static size_t keeper_slot(const struct keeper *keeper, enum event_type type, uint64_t hash,
