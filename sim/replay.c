@@ -241,7 +241,7 @@ static void replay_handshake(void *context, struct http_connection *connection,
     struct slice rest;
     player->replay = replay;
     player->exchange = stage->exchange;
-    player->tcp = http_upgrade(connection, request, &rest);
+    player->tcp = http_upgrade(connection, request, NULL, &rest);
     player->timer = timer_create_on(replay->loop, player_play, player);
     player->ping_timer = timer_create_on(replay->loop, player_ping, player);
     timer_start(player->ping_timer, PING_MS, PING_MS);

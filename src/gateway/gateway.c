@@ -170,7 +170,7 @@ static void gateway_handshake(void *context, struct http_connection *connection,
         return;
     if (!gateway_read_query(gateway, connection, request->query, &start))
         return;
-    start.tcp = http_upgrade(connection, request, &start.bytes);
+    start.tcp = http_upgrade(connection, request, NULL, &start.bytes);
     struct client *client = client_create(gateway, &start);
     gateway_add(gateway, client);
     client_begin(client, start.bytes);

@@ -252,18 +252,18 @@ void http_answer_problem_with(struct http_connection *connection, unsigned statu
 }
 
 struct tcp *http_upgrade(struct http_connection *connection, const struct http_head *request,
-                         struct slice *ret_rest)
+                         const char *headers, struct slice *ret_rest)
 {
     assert(!connection->answered);
     const struct http_server_options *options = &connection->server->options;
     struct tcp *tcp = connection->tcp;
     char accept[WS_ACCEPT_SIZE + 1];
-    char head[256];
+    char head[512];
     ws_accept_for(http_header_find(request, "Sec-WebSocket-Key"), accept);
     int size = snprintf(head, sizeof(head),
                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                        accept);
+                        "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+                        accept, headers == NULL ? "" : headers);
     assert(size > 0 && (size_t)size < sizeof(head));
     connection->answered = true;
     if (tcp_send(tcp, head, (size_t)size) != (size_t)size)

@@ -62,11 +62,12 @@ void http_answer_problem_with(struct http_connection *connection, unsigned statu
 
 /*
  * Grants the WebSocket handshake (already checked) and hands the TCP connection over; the caller
- * owns it from now on and sets its callbacks before it returns. *ret_rest: bytes that came behind
- * the head, valid during the handler, in memory that may be written to (to unmask them there).
+ * owns it from now on and sets its callbacks (or detaches it) before it returns. headers: NULL or
+ * whole extra lines, of at most 256 bytes. *ret_rest: bytes that came behind the head, valid during
+ * the handler, in memory that may be written to (to unmask them there).
  */
 struct tcp *http_upgrade(struct http_connection *connection, const struct http_head *request,
-                         struct slice *ret_rest) MUST_CHECK;
+                         const char *headers, struct slice *ret_rest) MUST_CHECK;
 
 /* "192.0.2.1:5678". */
 void http_peer(const struct http_connection *connection, char *out, size_t out_size);

@@ -154,7 +154,7 @@ static inline void handle_upgrade(void *context, struct http_connection *connect
     struct fixture *fixture = context;
     struct slice rest;
     fixture->upgraded++;
-    fixture->tcp = http_upgrade(connection, request, &rest);
+    fixture->tcp = http_upgrade(connection, request, NULL, &rest);
     assert_true(slice_copy(rest, fixture->rest, sizeof(fixture->rest)));
     tcp_set_callbacks(fixture->tcp, &callbacks, fixture);
     if (rest.size > 0)

@@ -284,3 +284,26 @@ void tcp_destroy(struct tcp *tcp)
     uv_close((uv_handle_t *)&tcp->poll, on_handle_closed);
     close(tcp->fd); /* libuv has stopped watching it by now */
 }
+
+struct tcp_socket tcp_detach(struct tcp *tcp)
+{
+    assert(tcp->fd >= 0 && !tcp->destroyed);
+    tcp->destroyed = true;
+    uv_close((uv_handle_t *)&tcp->poll, on_handle_closed);
+    /* Not watched from here on: uv_close takes it out of epoll at once. */
+    return (struct tcp_socket){.fd = tcp->fd};
+}
+
+struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket)
+{
+    struct tcp *tcp = tcp_create(loop);
+    int failed = tcp_adopt(tcp, socket.fd);
+    assert(failed == 0); /* a socket that one loop has watched another can watch */
+    (void)failed;
+    return tcp;
+}
+
+void tcp_socket_close(struct tcp_socket socket)
+{
+    close(socket.fd);
+}

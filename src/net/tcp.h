@@ -80,6 +80,23 @@ void tcp_peer(const struct tcp *tcp, char *out, size_t out_size);
 
 struct loop *tcp_loop(const struct tcp *tcp);
 
+/* ---- from one thread's loop to another's ---- */
+
+/* A connection between two loops. A value that is moved, never copied: one owner, in any thread. */
+struct tcp_socket {
+    int fd;
+};
+
+/* Takes an established connection off its loop and ends the object; no callback comes any more.
+ * Allowed inside its callbacks. What the peer sent and nobody read stays in the kernel. */
+struct tcp_socket tcp_detach(struct tcp *tcp) MUST_CHECK;
+
+/* Takes it over, on the thread of `loop`; its callbacks are set next. */
+struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket) MUST_CHECK;
+
+/* Instead of tcp_attach: nobody wants it any more. */
+void tcp_socket_close(struct tcp_socket socket);
+
 /* Closes at once; NULL is a no-op. What tcp_send has taken still goes out, unless the peer has sent
  * something that was not read. */
 void tcp_destroy(struct tcp *tcp);

@@ -177,7 +177,7 @@ static void on_request(void *context, struct http_connection *connection,
     struct echo *echo = context;
     struct slice rest;
     struct peer *peer = memory_alloc(sizeof(*peer));
-    peer->tcp = http_upgrade(connection, request, &rest);
+    peer->tcp = http_upgrade(connection, request, NULL, &rest);
     peer->timer = timer_create_on(echo->loop, on_timer, peer);
     peer->list = &echo->peers;
     peer->next = echo->peers;
