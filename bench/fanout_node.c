@@ -25,6 +25,7 @@
 #define CLIENTS_MAX 1000000
 #define HEARTBEAT_MS 5000
 #define MAX_LAG_MS 10000
+#define BATCH_INTERVAL_MS 2
 #define SEND_BUFFER ((size_t)256 * KIBIBYTE)
 
 static const char *const exchanges[] = {"bench", NULL};
@@ -148,6 +149,8 @@ static void open_gateway(struct fanout_node *node)
         .exchanges = exchanges,
         .heartbeat_ms = HEARTBEAT_MS,
         .max_lag_ms = MAX_LAG_MS,
+        .batch_interval_ms = BATCH_INTERVAL_MS,
+        .threads = 1,
         .clients_max = CLIENTS_MAX,
         .clients_per_address_max = CLIENTS_MAX,
         .send_buffer = SEND_BUFFER,

@@ -58,6 +58,7 @@
 /* stream */
 #define LIMIT_STREAM_ID 32
 #define LIMIT_SEGMENT (1 * MEBIBYTE)
+#define LIMIT_FRAME (2 * MEBIBYTE) /* one frame in a log: a record, or a batch of them */
 #define LIMIT_LOG_EPOCHS 256
 #define LIMIT_KEY (LIMIT_SYMBOL + 32)
 
@@ -70,7 +71,15 @@
 #define LIMIT_CLIENT_PENDING (64 * KIBIBYTE) /* control frames waiting for one client */
 #define LIMIT_SEND_TURN (256 * KIBIBYTE)     /* what one client is sent in one turn */
 #define LIMIT_SNAPSHOT (64 * MEBIBYTE)
-#define LIMIT_SNAPSHOT_AGE_MS 500 /* a joiner may be given a blob this old */
+#define LIMIT_SNAPSHOT_AGE_MS                                                                      \
+    500                   /* a joiner may be given a blob this old; two a second are made          \
+                           */
+#define LIMIT_SNAPSHOTS 4 /* blobs alive, in all their forms */
+#define LIMIT_SNAPSHOT_WAIT_MS 10000
+#define LIMIT_BATCH                                                                                \
+    (64 * KIBIBYTE) /* text of one frame of a batch, unless one message is longer                  \
+                     */
+#define LIMIT_GATEWAY_THREADS 64
 #define LIMIT_RESUME_WAIT_MS 2000
 #define LIMIT_CLIENT_STUCK_MS                                                                      \
     60000 /* a client that takes nothing of what it is owed is dropped                             \
@@ -78,4 +87,5 @@
 
 static_assert(LIMIT_SEGMENT > LIMIT_RECORD / 2 && LIMIT_RECORD <= 16 * MEBIBYTE,
               "a record fits a segment of its own");
+static_assert(LIMIT_RECORD + LIMIT_BATCH + 16 <= LIMIT_FRAME, "a batch fits a frame");
 static_assert(LIMIT_LOG_LINE < LIMIT_LOG_RING, "a line fits the ring");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All clients together: the handshake, the turn that serves them, the clock, and leaving. */
+/* All clients together, on the main thread: the handshake, who serves whom, and leaving. */
 #include "gateway/gateway_priv.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -14,78 +13,147 @@
 #define DRAIN_CLIENT_MS 5 /* between two clients that are sent away, when time allows */
 #define TOKEN_TEXT_MAX (LIMIT_STREAM_ID + 48)
 
-/* ---- the turn ---- */
+/* ---- the list of clients ---- */
 
-void gateway_end_client(struct gateway *gateway, struct client *client)
+static void gateway_reserve(struct gateway *gateway)
 {
-    if (client->ended)
+    if (gateway->client_count < gateway->client_capacity)
         return;
-    client->ended = true;
-    gateway->any_ended = true;
-    deferred_schedule(gateway->flush);
+    uint32_t capacity = gateway->client_capacity == 0 ? 64 : 2 * gateway->client_capacity;
+    gateway->clients = memory_resize(gateway->clients, capacity, sizeof(struct client *));
+    gateway->addresses = memory_resize(gateway->addresses, capacity, sizeof(uint64_t));
+    gateway->waiting = memory_resize(gateway->waiting, capacity, sizeof(struct client *));
+    gateway->client_capacity = capacity;
 }
 
-static void gateway_bury(struct gateway *gateway)
+static uint32_t least_busy_worker(const struct gateway *gateway)
 {
-    gateway->any_ended = false;
-    for (size_t i = 0; i < gateway->client_count;) {
-        struct client *client = gateway->clients[i];
-        if (!client->ended) {
-            i++;
-            continue;
-        }
-        gateway->clients[i] = gateway->clients[--gateway->client_count];
-        client_destroy(client);
-    }
+    uint32_t least = 0;
+    for (uint32_t i = 1; i < gateway->worker_count; i++)
+        if (gateway->worker_clients[i] < gateway->worker_clients[least])
+            least = i;
+    return least;
+}
+
+static void gateway_add(struct gateway *gateway, struct client *client, uint64_t address)
+{
+    gateway_reserve(gateway);
+    client->index = gateway->client_count;
+    client->worker_index = (uint8_t)least_busy_worker(gateway);
+    gateway->worker_clients[client->worker_index]++;
+    gateway->clients[client->index] = client;
+    gateway->addresses[client->index] = address;
+    gateway->client_count++;
     metric_set(gateway->clients_now, (int64_t)gateway->client_count);
+    forms_enter(gateway->forms, client->form);
+}
+
+static void gateway_bury(struct gateway *gateway, struct client *client)
+{
+    uint32_t last = --gateway->client_count;
+    gateway->clients[client->index] = gateway->clients[last];
+    gateway->clients[client->index]->index = client->index;
+    gateway->addresses[client->index] = gateway->addresses[last];
+    gateway->worker_clients[client->worker_index]--;
+    metric_set(gateway->clients_now, (int64_t)gateway->client_count);
+    forms_leave(gateway->forms, client->form);
+    client_destroy(client);
+}
+
+/* ---- placements ---- */
+
+/* Gives the client to its worker, with its placement, or lets it wait. */
+static bool gateway_place(struct gateway *gateway, struct client *client)
+{
+    if (!placement_decide(gateway, client->placement, client->form, clock_monotonic_ns()))
+        return false;
+    worker_give(gateway->workers[client->worker_index], client);
+    return true;
+}
+
+static void gateway_place_or_wait(struct gateway *gateway, struct client *client)
+{
+    if (!gateway_place(gateway, client))
+        gateway->waiting[gateway->waiting_count++] = client;
+}
+
+static void gateway_retry(struct gateway *gateway)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < gateway->waiting_count; i++)
+        if (!gateway_place(gateway, gateway->waiting[i]))
+            gateway->waiting[kept++] = gateway->waiting[i];
+    gateway->waiting_count = kept;
+}
+
+/* ---- letters, records, time ---- */
+
+void gateway_post(struct gateway *gateway, struct client *client, enum errand errand)
+{
+    client->errand = (uint8_t)errand;
+    if (mailbox_post(gateway->mailbox, &client->letter))
+        loop_wake(gateway->options.loop);
+}
+
+static void gateway_receive(struct gateway *gateway, struct client *client)
+{
+    switch ((enum errand)client->errand) {
+    case ERRAND_PLACE:
+        client->placement->deadline_ns =
+            clock_monotonic_ns() + (int64_t)LIMIT_SNAPSHOT_WAIT_MS * NS_PER_MS;
+        gateway_place_or_wait(gateway, client);
+        return;
+    case ERRAND_BURY:
+        gateway_bury(gateway, client);
+        return;
+    case ERRAND_SERVE:
+        break;
+    }
+    assert(false); /* that one goes the other way */
+}
+
+static void gateway_on_wake(void *context)
+{
+    struct gateway *gateway = context;
+    struct letter *next;
+    for (struct letter *letter = mailbox_take(gateway->mailbox); letter != NULL; letter = next) {
+        next = letter->next;
+        gateway_receive(gateway, (struct client *)letter);
+    }
+}
+
+void gateway_wake(struct gateway *gateway)
+{
+    int64_t now_ns = gateway->turn_ns == 0 ? clock_monotonic_ns() : gateway->turn_ns;
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        if (gateway->worker_clients[i] > 0)
+            worker_wake(gateway->workers[i], now_ns);
 }
 
 static void gateway_flush(void *context)
 {
     struct gateway *gateway = context;
-    for (size_t i = 0; i < gateway->client_count; i++)
-        if (!gateway->clients[i]->blocked)
-            client_send(gateway->clients[i]);
-    if (gateway->any_ended)
-        gateway_bury(gateway);
+    gateway_wake(gateway);
+    gateway->turn_ns = 0;
 }
 
 static void gateway_on_record(void *context, const struct record *record)
 {
-    (void)record;
     struct gateway *gateway = context;
+    if (gateway->turn_ns == 0)
+        gateway->turn_ns = clock_monotonic_ns();
+    forms_add(gateway->forms, record);
     deferred_schedule(gateway->flush);
-}
-
-/* Where the journal stood max_lag ago: who is before it is slow. 0 until that long has passed. */
-static int64_t gateway_lag_seq(struct gateway *gateway, int64_t now_ns)
-{
-    int64_t lag_ns = (int64_t)gateway->options.max_lag_ms * NS_PER_MS;
-    struct lag_mark *newest = &gateway->lag_marks[gateway->lag_newest];
-    if (newest->at_ns == 0 || now_ns - newest->at_ns >= lag_ns / (LAG_MARKS / 2)) {
-        gateway->lag_newest = (gateway->lag_newest + 1) % LAG_MARKS;
-        gateway->lag_marks[gateway->lag_newest] =
-            (struct lag_mark){.at_ns = now_ns, .next = journal_next(gateway->options.journal)};
-    }
-    int64_t seq = 0;
-    for (size_t i = 0; i < LAG_MARKS; i++) {
-        const struct lag_mark *mark = &gateway->lag_marks[i];
-        if (mark->at_ns != 0 && now_ns - mark->at_ns >= lag_ns && mark->next > seq)
-            seq = mark->next;
-    }
-    return seq;
 }
 
 static void gateway_tick(void *context)
 {
     struct gateway *gateway = context;
-    int64_t now_ns = clock_monotonic_ns();
-    int64_t lag_seq = gateway_lag_seq(gateway, now_ns);
-    for (size_t i = 0; i < gateway->client_count; i++)
-        client_tick(gateway->clients[i], now_ns, lag_seq);
+    snapshots_tick(gateway->snapshots);
+    gateway_retry(gateway);
 }
 
-/* ---- joining ---- */
+/* ---- the handshake ---- */
 
 static uint64_t address_hash(struct http_connection *connection)
 {
@@ -113,67 +181,80 @@ static bool gateway_admit(struct gateway *gateway, struct http_connection *conne
         return refuse(connection, gateway->refused_full, 503,
                       "this node has as many clients as it may have");
     uint32_t same = 0;
-    for (size_t i = 0; i < gateway->client_count; i++)
-        same += gateway->clients[i]->address == address;
+    for (uint32_t i = 0; i < gateway->client_count; i++)
+        same += gateway->addresses[i] == address;
     if (same >= gateway->options.clients_per_address_max)
         return refuse(connection, gateway->refused_address, 429,
                       "too many clients from this address");
     return true;
 }
 
-/* The query of a handshake; false when it was answered with an error. */
-static bool gateway_read_query(struct gateway *gateway, struct http_connection *connection,
-                               struct slice query, struct client_start *start)
+/* "0" or "1"; false when it was answered with an error. */
+static bool read_switch(struct http_connection *connection, struct slice query, const char *name,
+                        bool *value)
+{
+    char text[4], detail[64];
+    bool present = false;
+    bool read = http_query_find(query, name, text, sizeof text, &present);
+    if (!present)
+        return true;
+    if (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)) {
+        snprintf(detail, sizeof detail, "%s must be 0 or 1", name);
+        http_answer_problem(connection, 400, detail);
+        return false;
+    }
+    *value = text[0] == '1';
+    return true;
+}
+
+/* False when it was answered with an error. */
+static bool gateway_read_token(struct gateway *gateway, struct http_connection *connection,
+                               struct slice query, struct placement *placement)
 {
     char text[TOKEN_TEXT_MAX];
     bool present = false;
     struct token token;
-    bool read = http_query_find(query, "snapshot", text, sizeof text, &present);
-    if (present && (!read || (strcmp(text, "0") != 0 && strcmp(text, "1") != 0))) {
-        http_answer_problem(connection, 400, "snapshot must be 0 or 1");
-        return false;
-    }
-    start->snapshot_wanted = !present || text[0] == '1';
-    read = http_query_find(query, "since", text, sizeof text, &present);
+    bool read = http_query_find(query, "since", text, sizeof text, &present);
     if (present && (!read || !token_read(slice_of(text), &token))) {
         http_answer_problem(connection, 400, "since must be a token: STREAM.EPOCH.SEQ");
         return false;
     }
+    int64_t wait_ms = LIMIT_SNAPSHOT_WAIT_MS;
     if (present && strcmp(token.stream, journal_stream(gateway->options.journal)) == 0) {
-        start->has_token = true;
-        start->token_epoch = token.epoch;
-        start->token_seq = token.seq;
+        placement->has_token = true;
+        placement->token_epoch = token.epoch;
+        placement->token_seq = token.seq;
+        wait_ms = LIMIT_RESUME_WAIT_MS;
     } else { /* a token of another stream is a fresh start, too */
         metric_add(present ? gateway->not_resumed : gateway->joined, 1);
     }
+    placement->deadline_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
     return true;
-}
-
-static void gateway_add(struct gateway *gateway, struct client *client)
-{
-    if (gateway->client_count == gateway->client_capacity) {
-        gateway->client_capacity =
-            gateway->client_capacity == 0 ? 64 : 2 * gateway->client_capacity;
-        gateway->clients =
-            memory_resize(gateway->clients, gateway->client_capacity, sizeof(struct client *));
-    }
-    gateway->clients[gateway->client_count++] = client;
-    metric_set(gateway->clients_now, (int64_t)gateway->client_count);
 }
 
 static void gateway_handshake(void *context, struct http_connection *connection,
                               const struct http_head *request)
 {
     struct gateway *gateway = context;
-    struct client_start start = {.address = address_hash(connection)};
-    if (!gateway_admit(gateway, connection, start.address))
+    uint64_t address = address_hash(connection);
+    bool batch = false;
+    struct slice early;
+    if (!gateway_admit(gateway, connection, address))
         return;
-    if (!gateway_read_query(gateway, connection, request->query, &start))
+    struct placement *placement = placement_create();
+    placement->snapshot_wanted = true;
+    if (!read_switch(connection, request->query, "snapshot", &placement->snapshot_wanted) ||
+        !read_switch(connection, request->query, "batch", &batch) ||
+        !gateway_read_token(gateway, connection, request->query, placement)) {
+        placement_destroy(placement);
         return;
-    start.tcp = http_upgrade(connection, request, NULL, &start.bytes);
-    struct client *client = client_create(gateway, &start);
-    gateway_add(gateway, client);
-    client_begin(client, start.bytes);
+    }
+    placement->is_new = true;
+    placement->socket = tcp_detach(http_upgrade(connection, request, NULL, &early));
+    buffer_append_slice(&placement->early, early);
+    struct client *client = client_create(batch ? FORM_BATCH : FORM_PLAIN, placement);
+    gateway_add(gateway, client, address);
+    gateway_place_or_wait(gateway, client);
 }
 
 /* ---- making and ending ---- */
@@ -181,12 +262,7 @@ static void gateway_handshake(void *context, struct http_connection *connection,
 static void gateway_make_metrics(struct gateway *gateway)
 {
     gateway->clients_now = metric_series(METRIC_CLIENTS, "");
-    gateway->sent_bytes = metric_series(METRIC_SENT_BYTES, "");
-    gateway->sent_messages = metric_series(METRIC_SENT_MESSAGES, "");
-    gateway->snapshots = metric_series(METRIC_SNAPSHOTS, "");
-    gateway->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
-    gateway->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
-    gateway->stuck = metric_series(METRIC_SLOW_CLIENTS, "action=\"drop\"");
+    gateway->snapshots_built = metric_series(METRIC_SNAPSHOTS, "");
     gateway->joined = metric_series(METRIC_CLIENTS_TOTAL, "start=\"fresh\"");
     gateway->resumed = metric_series(METRIC_CLIENTS_TOTAL, "start=\"resumed\"");
     gateway->not_resumed = metric_series(METRIC_CLIENTS_TOTAL, "start=\"not resumed\"");
@@ -195,35 +271,78 @@ static void gateway_make_metrics(struct gateway *gateway)
     gateway->refused_draining = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"draining\"");
 }
 
+static void gateway_start_workers(struct gateway *gateway)
+{
+    uint32_t count = gateway->options.threads;
+    assert(count >= 1 && count <= LIMIT_GATEWAY_THREADS);
+    gateway->workers = memory_array(count, sizeof(struct worker *));
+    gateway->worker_clients = memory_array(count, sizeof(uint32_t));
+    for (; gateway->worker_count < count; gateway->worker_count++)
+        gateway->workers[gateway->worker_count] = worker_create(gateway);
+}
+
+static void gateway_add_routes(struct gateway *gateway)
+{
+    struct http_server *server = gateway->options.server;
+    http_server_route(server, &(struct http_route){.path = "/ws/exchange",
+                                                   .handler = gateway_handshake,
+                                                   .context = gateway,
+                                                   .websocket = true});
+    http_server_route(
+        server,
+        &(struct http_route){.path = "/ws/info", .handler = discovery_answer, .context = gateway});
+}
+
 struct gateway *gateway_create(const struct gateway_options *options)
 {
     assert(options->send_buffer >= 1024 && options->heartbeat_ms > 0 && options->max_lag_ms > 0);
     struct gateway *gateway = memory_alloc(sizeof *gateway);
     gateway->options = *options;
+    gateway->mailbox = mailbox_create();
+    gateway->snapshots = snapshots_create(gateway);
+    gateway->forms = forms_create(gateway);
     gateway->flush = deferred_create(options->loop, gateway_flush, gateway);
     gateway->tick = timer_create_on(options->loop, gateway_tick, gateway);
     timer_start(gateway->tick, TICK_MS, TICK_MS);
     gateway_make_metrics(gateway);
+    loop_on_wake(options->loop, gateway_on_wake, gateway);
+    gateway_start_workers(gateway);
     journal_listen(options->journal, gateway_on_record, gateway);
-    http_server_route(options->server, &(struct http_route){.path = "/ws/exchange",
-                                                            .handler = gateway_handshake,
-                                                            .context = gateway,
-                                                            .websocket = true});
-    http_server_route(
-        options->server,
-        &(struct http_route){.path = "/ws/info", .handler = discovery_answer, .context = gateway});
+    gateway_add_routes(gateway);
     return gateway;
+}
+
+/* The workers have ended, and with them every connection but those that no worker ever took. */
+static void gateway_destroy_clients(struct gateway *gateway)
+{
+    for (uint32_t i = 0; i < gateway->client_count; i++) {
+        struct client *client = gateway->clients[i];
+        if (client->placement != NULL && client->placement->is_new)
+            tcp_socket_close(client->placement->socket);
+        client_destroy(client);
+    }
+    (void)mailbox_take(gateway->mailbox); /* all of them were in the list */
 }
 
 void gateway_destroy(struct gateway *gateway)
 {
     if (gateway == NULL)
         return;
-    for (size_t i = 0; i < gateway->client_count; i++)
-        client_destroy(gateway->clients[i]);
-    snapshot_unref(gateway->snapshot);
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_stop(gateway->workers[i]);
+    gateway_destroy_clients(gateway);
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_destroy(gateway->workers[i]);
+    loop_on_wake(gateway->options.loop, NULL, NULL);
+    forms_destroy(gateway->forms);
+    snapshots_destroy(gateway->snapshots);
     timer_destroy(gateway->tick);
     deferred_destroy(gateway->flush);
+    mailbox_destroy(gateway->mailbox);
+    memory_free(gateway->worker_clients);
+    memory_free(gateway->workers);
+    memory_free(gateway->waiting);
+    memory_free(gateway->addresses);
     memory_free(gateway->clients);
     memory_free(gateway);
 }
@@ -235,23 +354,10 @@ size_t gateway_clients(const struct gateway *gateway)
 
 void gateway_drain(struct gateway *gateway, uint32_t within_ms)
 {
-    int64_t now_ns = clock_monotonic_ns();
-    size_t count = gateway->client_count;
-    uint64_t spread_ms = (uint64_t)count * DRAIN_CLIENT_MS;
+    uint64_t spread_ms = (uint64_t)gateway->client_count * DRAIN_CLIENT_MS;
     if (spread_ms > within_ms / 2)
         spread_ms = within_ms / 2;
     gateway->draining = true;
-    gateway->drain_end_ns = now_ns + (int64_t)within_ms * NS_PER_MS * 3 / 4;
-    for (size_t i = 0; i < count; i++) {
-        struct client *client = gateway->clients[i];
-        uint64_t leave_ms = spread_ms * (i + 1) / count;
-        char text[64];
-        int size = snprintf(text, sizeof text, "{\"type\":\"draining\",\"within_ms\":%llu}",
-                            (unsigned long long)leave_ms);
-        if (client->phase != CLIENT_CLOSING)
-            client_queue(client, (struct slice){.data = text, .size = (size_t)size});
-        client->leave_ns = now_ns + (int64_t)leave_ms * NS_PER_MS;
-        if (!client->blocked)
-            client_send(client);
-    }
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_drain(gateway->workers[i], (uint32_t)spread_ms, within_ms);
 }

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clients: the handshake at /ws/exchange, hello, snapshot, resume, the live stream, heartbeats, the
- * slow, and discovery at /ws/info. A client is a cursor into the journal and a few bytes of its
- * own: every message was encoded and framed once, and goes from the journal straight to the kernel.
+ * slow, and discovery at /ws/info. A client is a cursor into a log of frames and a few bytes of its
+ * own: every message was encoded and framed once, and goes from the log straight to the kernel.
  * Joiners share one immutable snapshot blob.
  *
  * What a client is owed, in this order, always cut at frame boundaries only:
  * - pending: its own frames (hello, pong, close, heartbeat), the rest of a frame cut by a short
  * write
  * - blob: hello, snapshot messages, snapshot_end up to q
- * - journal: from q + 1 on
+ * - log: from q + 1 on
+ *
+ * Forms: who asked for batch=1 reads a second log, made once for all such clients and only while
+ * there are any, in which a frame holds several messages, one a line, at most batch_interval of
+ * them. Until it has come to where that log began for it, it reads the plain one.
  *
  * Bounds: pending is at most one record and LIMIT_CLIENT_PENDING; above that the client is not read
  * from. A client further behind than max_lag, or than the journal, is slow: it is moved ahead
- * (`skipped`, hello, snapshot), or closed with 1008. Thread: its loop's, which is the journal's.
+ * (`skipped`, hello, snapshot), or closed with 1008. At most LIMIT_SNAPSHOTS blobs are alive, made
+ * at least LIMIT_SNAPSHOT_AGE_MS apart; who can't be given one waits, LIMIT_SNAPSHOT_WAIT_MS at
+ * most, and is closed with 1013 then. A form's log keeps at most a quarter of the journal's bytes.
+ *
+ * Threads: everything here is called on the main thread, the journal's writer. Clients are served
+ * by `threads` threads of the gateway's own, each with a loop.
  */
 #pragma once
 
@@ -33,15 +42,18 @@ struct gateway_options {
     const char *const *exchanges; /* names collected, NULL-terminated */
     uint32_t heartbeat_ms;
     uint32_t max_lag_ms;
-    bool disconnect_slow; /* else a slow client is moved ahead */
+    uint32_t batch_interval_ms; /* the longest wait for more before sending; 0: none */
+    uint32_t threads;           /* that serve clients; at least 1 */
+    bool disconnect_slow;       /* else a slow client is moved ahead */
     uint32_t clients_max;
     uint32_t clients_per_address_max;
     size_t send_buffer; /* bytes given to the kernel in one send */
 };
 
+/* Starts the threads. The loop's wake function (loop_on_wake) is the gateway's from now on. */
 struct gateway *gateway_create(const struct gateway_options *options) MUST_CHECK;
 
-/* Ends every connection at once. */
+/* Ends every connection at once, and the threads; NULL is a no-op. */
 void gateway_destroy(struct gateway *gateway);
 
 size_t gateway_clients(const struct gateway *gateway);

@@ -1,130 +1,248 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of this folder share: gateway.c (all clients), client.c (one client), snapshot.c,
- * discovery.c. */
+/*
+ * What the files of this folder share. On the main thread: gateway.c (all clients: handshake,
+ * limits, leaving), placement.c (where in the stream a client begins), snapshot.c (the blobs),
+ * form.c (batches), discovery.c. On the workers' threads: worker.c (one thread and its clients),
+ * client.c (what one client is owed), client_input.c (what it says).
+ *
+ * A client and its placement go between the threads as a letter: whoever has the letter owns the
+ * placement, and from the first letter on the rest of the client is its worker's.
+ */
 #pragma once
 
+#include "base/mailbox.h"
 #include "base/metrics.h"
 #include "gateway/gateway.h"
 #include "net/ws.h"
 
-/* ---- snapshot.c: the shared blob ---- */
+/* ---- form.c: the ways in which the stream is framed ---- */
 
-struct snapshot {
-    uint32_t references;
-    int64_t seq; /* it holds up to here; live goes on with seq + 1 */
-    int64_t built_ns;
-    struct buffer frames; /* hello, messages, snapshot_end: whole frames; immutable */
-};
+enum form { FORM_PLAIN, FORM_BATCH, FORM_COUNT };
+
+struct forms;
+
+struct forms *forms_create(struct gateway *gateway) MUST_CHECK;
+void forms_destroy(struct forms *forms);
+
+/* A client of this form is there, or gone: its log is written only while there are any. */
+void forms_enter(struct forms *forms, enum form form);
+void forms_leave(struct forms *forms, enum form form);
+
+/* The next frame of this form's log will begin with the record that the journal awaits, where the
+ * cursor is put. Not of FORM_PLAIN. */
+void forms_attach(struct forms *forms, enum form form, struct cursor *cursor);
+
+/* A record was accepted. */
+void forms_add(struct forms *forms, const struct record *record);
+
+/* The same plain frames in another form, appended to `out`. */
+void form_convert(struct forms *forms, enum form form, struct slice frames, struct buffer *out);
+
+/* ---- snapshot.c: the shared blobs ---- */
+
+/* Immutable but for the forms that it is made into, on the main thread; counted. */
+struct snapshot;
+struct snapshots;
+
+struct snapshots *snapshots_create(struct gateway *gateway) MUST_CHECK;
+void snapshots_destroy(struct snapshots *snapshots); /* nobody may hold one */
 
 /*
- * A blob for a joiner, with a reference taken: the present one if it is young enough, holds at
- * least from_seq, and the journal still continues it; else a new one.
+ * A blob for a joiner, with a reference taken: one that is young enough, holds at least from_seq,
+ * and that the journal still continues. NULL: not now, because one was made a moment ago, or as
+ * many are alive as may be. Main thread, like snapshots_tick, which frees what nobody holds.
  */
-struct snapshot *snapshot_get(struct gateway *gateway, int64_t from_seq);
-void snapshot_unref(struct snapshot *snapshot); /* NULL is a no-op */
+struct snapshot *snapshot_get(struct snapshots *snapshots, int64_t from_seq, enum form form);
+void snapshots_tick(struct snapshots *snapshots);
+
+/* Any thread, by who has a reference. */
+void snapshot_unref(struct snapshot *snapshot);        /* NULL is a no-op */
+int64_t snapshot_seq(const struct snapshot *snapshot); /* it holds up to here */
+struct slice snapshot_frames(const struct snapshot *snapshot, enum form form); /* the one it was got
+                                                                                   in */
+
+/* Others wait for its memory: who has not taken it by now is slow. */
+bool snapshot_retired(const struct snapshot *snapshot);
 
 /* Appends one framed message. */
 void frame_append(struct buffer *out, unsigned opcode, struct slice payload);
 
-/* Appends the framed hello of a connection whose next live message is `next`. */
+/* Appends the framed hello of a connection whose next live message is `next`. Main thread. */
 void hello_append(struct gateway *gateway, struct buffer *out, int64_t next, bool resumed);
 
-/* ---- client.c ---- */
+/* ---- placement.c: where in the stream a client begins ---- */
+
+struct placement {
+    /* asked */
+    bool snapshot_wanted;
+    bool moved_ahead; /* it is slow: `skipped` from token_seq + 1 */
+    bool has_token;   /* of this stream */
+    int64_t token_epoch, token_seq;
+    int64_t deadline_ns; /* of waiting: for the token's message, then for a blob */
+    bool is_new;
+    struct tcp_socket socket; /* of a new client */
+    struct buffer early;      /* that came behind the handshake */
+    /* answered */
+    const char *refusal;       /* instead of all that follows: it is closed with 1013; static */
+    struct buffer greeting;    /* its own frames: hello, or skipped */
+    struct snapshot *snapshot; /* a reference; NULL: none */
+    struct cursor cursor;      /* in the journal */
+    struct cursor form_cursor; /* where its form's log takes over; detached: FORM_PLAIN */
+};
+
+struct placement *placement_create(void) MUST_CHECK;
+
+/* What is still in it; NULL is a no-op. The socket is not closed. Any thread. */
+void placement_destroy(struct placement *placement);
+
+/* Answers, or false: it must wait. Main thread. */
+bool placement_decide(struct gateway *gateway, struct placement *placement, enum form form,
+                      int64_t now_ns) MUST_CHECK;
+
+/* ---- client.c, client_input.c ---- */
 
 enum client_phase {
-    CLIENT_WAITING, /* its token is ahead of this node */
-    CLIENT_BEHIND,  /* moved ahead: owed `skipped` and a snapshot as soon as it takes bytes again */
-    CLIENT_LIVE,    /* blob and journal */
+    CLIENT_BEHIND,  /* to be moved ahead as soon as it takes bytes again */
+    CLIENT_ASKING,  /* the main thread has its placement */
+    CLIENT_LIVE,    /* blob and log */
     CLIENT_CLOSING, /* our close frame is out or pending */
 };
 
+enum errand {
+    ERRAND_SERVE, /* main -> worker: a new client, or one whose placement was decided */
+    ERRAND_PLACE, /* worker -> main: its placement is asked for */
+    ERRAND_BURY,  /* worker -> main: it has ended */
+};
+
 struct client {
-    struct gateway *gateway; /* borrowed */
-    struct tcp *tcp;         /* owned */
-    enum client_phase phase;
-    bool blocked; /* the kernel took less than all: wait for on_writable */
-    bool paused;  /* not read from: its pending is full */
-    bool snapshot_wanted;
-    bool caught_up;  /* began near the end of the journal, or has been there: now it may be slow */
-    bool resuming;   /* came with a token of this stream */
-    bool progressed; /* took bytes since the last tick, or was owed none */
-    bool deaf;       /* what it still sends is not looked at: it failed, or said goodbye */
-    bool end_when_sent;  /* nothing is left but to send what is pending */
-    bool ended;          /* destroyed at the end of the turn */
-    uint64_t address;    /* hash of the peer's address, for the limit of clients from one */
-    int64_t deadline_ns; /* of waiting or closing */
-    int64_t token_epoch; /* of CLIENT_WAITING; token_seq also of CLIENT_BEHIND: the last one sent */
-    int64_t token_seq;
+    struct letter letter;        /* first: a letter is its client */
+    struct worker *worker;       /* borrowed; whose thread serves it */
+    struct tcp *tcp;             /* owned; NULL when ended */
+    struct placement *placement; /* owned by who has the letter; NULL when it was taken */
+    uint64_t pending_sent;
+    struct buffer pending;
+    struct snapshot *snapshot; /* a reference; NULL when sent */
+    size_t snapshot_sent;
+    struct cursor cursor;      /* detached unless CLIENT_LIVE */
+    struct cursor form_cursor; /* attached until cursor has come there */
+    int64_t deadline_ns;       /* of closing */
+    int64_t sent_seq;          /* of CLIENT_BEHIND: the last one sent */
     int64_t next_heartbeat_ns;
     int64_t progress_ns; /* the last tick at which it had progressed */
     int64_t leave_ns;    /* its time to go, when the node is draining; 0: none */
-    size_t pending_sent;
-    struct buffer pending;
-    struct snapshot *snapshot; /* shared; NULL when sent */
-    size_t snapshot_sent;
-    struct cursor cursor; /* detached unless CLIENT_LIVE */
+    uint32_t index;      /* in the gateway's list; the main thread's, as is the next */
+    uint8_t worker_index;
+    uint8_t errand;  /* enum errand, of the letter under way */
+    uint8_t form;    /* enum form; never changes */
+    uint8_t phase;   /* enum client_phase */
+    bool blocked;    /* the kernel took less than all: wait for on_writable */
+    bool paused;     /* not read from: its pending is full */
+    bool caught_up;  /* began near the end of the journal, or has been there: now it may be slow */
+    bool progressed; /* took bytes since the last tick, or was owed none */
+    bool away;       /* its placement is with the main thread */
+    bool deaf;       /* what it still sends is not looked at: it failed, or said goodbye */
+    bool end_when_sent; /* nothing is left but to send what is pending */
+    bool ended;         /* destroyed at the end of the turn, or when its placement is back */
     struct ws_parser parser;
 };
 
-struct client_start {
-    struct tcp *tcp;    /* handed over */
-    struct slice bytes; /* that came behind the handshake */
-    uint64_t address;
-    bool snapshot_wanted;
-    bool has_token; /* of this stream */
-    int64_t token_epoch, token_seq;
-};
+/* Main thread: before its first letter. */
+struct client *client_create(enum form form, struct placement *placement) MUST_CHECK;
+void client_destroy(struct client *client); /* after its last; NULL is a no-op */
 
-/* The client is in no list yet; it may already have been marked as ended. */
-struct client *client_create(struct gateway *gateway, const struct client_start *start) MUST_CHECK;
-void client_destroy(struct client *client);
+/* Everything below: its worker's thread. */
 
-/* After client_create and the list: hello and what follows, then bytes that came early. */
-void client_begin(struct client *client, struct slice bytes);
+/* The letter came: takes what the placement holds. A new client gets its socket. */
+void client_take_placement(struct client *client);
+
+/* Lets go of everything but the memory. */
+void client_release(struct client *client);
 
 /* Sends what the client is owed until the kernel is full or the turn's share is used. */
 void client_send(struct client *client);
 
-/* Heartbeat, waiting, closing, lag: what time brings. lag_seq: clients before it are slow. */
+/* Heartbeat, closing, lag: what time brings. lag_seq: clients before it are slow. */
 void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq);
+
+/* `draining` in within_ms, counted from now_ns. */
+void client_drain(struct client *client, int64_t now_ns, uint32_t within_ms);
 
 /* Queue a message of its own (framed here) or our close frame, behind what is pending; client_send
  * sends it. */
 void client_queue(struct client *client, struct slice message);
 void client_close(struct client *client, uint16_t code, const char *reason);
 
-/* ---- gateway.c ---- */
+/* What it sent, in writable memory. */
+void client_read(struct client *client, char *data, size_t size);
 
-#define LAG_MARKS 16
+/* ---- worker.c: a thread, its loop, its clients ---- */
 
-/* Where the journal stood at a time. */
-struct lag_mark {
-    int64_t at_ns; /* 0: not noted yet */
-    int64_t next;
+struct worker;
+
+/* What the clients of a worker use of it; its thread's. */
+struct worker_context {
+    const struct gateway_options *options; /* borrowed; never changes */
+    struct frame_log *journal;
+    struct metric *bad_frames, *bad_text, *too_large; /* 1002, 1007, 1009 */
+    struct metric *slow_snapshot, *slow_disconnect, *stuck;
+    uint64_t sent_bytes, sent_messages; /* not yet in the metrics */
+    int64_t drain_end_ns;               /* by then all have been closed; 0: not draining */
 };
+
+struct worker *worker_create(struct gateway *gateway) MUST_CHECK;
+
+/* Ends the thread; its clients have then been given back. */
+void worker_stop(struct worker *worker);
+void worker_destroy(struct worker *worker); /* after worker_stop */
+
+/* Main thread: a new client, or an answered placement. */
+void worker_give(struct worker *worker, struct client *client);
+
+/* Main thread: records were accepted, or frames of a form. now_ns: the oldest of them. */
+void worker_wake(struct worker *worker, int64_t now_ns);
+
+/* Main thread, once: its clients leave one after the other within spread_ms, and all have been
+ * closed within within_ms. */
+void worker_drain(struct worker *worker, uint32_t spread_ms, uint32_t within_ms);
+
+/* The worker's thread. */
+struct worker_context *worker_context(struct worker *worker);
+struct loop *worker_loop(struct worker *worker);
+void worker_schedule(struct worker *worker); /* another round at the end of the turn */
+void worker_ask(struct client *client);      /* its placement goes to the main thread */
+void worker_end(struct client *client); /* its turn is over at the latest at the end of this one;
+                                           called from inside any of its callbacks */
+
+/* ---- gateway.c ---- */
 
 struct gateway {
     struct gateway_options options;
-    struct client **clients; /* owned; client_count of them, in no order */
-    size_t client_count;
-    size_t client_capacity;
-    struct snapshot *snapshot; /* the present blob; one reference */
+    struct client **clients; /* client_count of them, in no order; lent to the workers */
+    uint64_t *addresses;     /* by the same index: hash of the peer's address */
+    uint32_t client_count;
+    uint32_t client_capacity;
+    struct client **waiting; /* for their placement; room for client_capacity */
+    uint32_t waiting_count;
+    struct worker **workers;
+    uint32_t *worker_clients; /* how many each has */
+    uint32_t worker_count;
+    struct mailbox *mailbox; /* workers -> main: placements asked for, clients that ended */
+    struct snapshots *snapshots;
+    struct forms *forms;
     struct deferred *flush;
     struct timer *tick;
     bool draining;
-    bool any_ended;                       /* clients to be destroyed at the end of the turn */
-    struct lag_mark lag_marks[LAG_MARKS]; /* a ring */
-    uint32_t lag_newest;
-    int64_t drain_end_ns; /* by then all clients have been closed, when draining */
-    struct metric *clients_now, *sent_bytes, *sent_messages, *snapshots, *slow_snapshot,
-        *slow_disconnect, *stuck;
+    int64_t turn_ns; /* when the first record of this turn was accepted; 0: none */
+    struct metric *clients_now, *snapshots_built;
     struct metric *joined, *resumed, *not_resumed, *refused_full, *refused_address,
         *refused_draining;
 };
 
-/* The client's turn is over at the latest at the end of this one; called from inside any of its
- * callbacks. */
-void gateway_end_client(struct gateway *gateway, struct client *client);
+/* Any worker's thread: posts the letter to the main thread. */
+void gateway_post(struct gateway *gateway, struct client *client, enum errand errand);
+
+/* Frames of a form were made: the workers have something to send. */
+void gateway_wake(struct gateway *gateway);
 
 /* ---- discovery.c ---- */
 

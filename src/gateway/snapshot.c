@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The blob that joining clients share: built once for a position, immutable, freed by its last
- * reader. */
+/*
+ * The blobs that joining clients share: built for a position, immutable. The store holds a
+ * reference to each, so it knows how many are alive, and frees those that nobody else holds.
+ */
 #include "gateway/gateway_priv.h"
 
 #include "base/clock.h"
@@ -9,10 +11,27 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define PROTOCOL_VERSION 1
 #define NS_PER_MS 1000000
+
+struct snapshot {
+    _Atomic uint32_t references;
+    _Atomic bool retired;
+    int64_t seq; /* it holds up to here; live goes on with seq + 1 */
+    int64_t built_ns;
+    struct buffer frames[FORM_COUNT]; /* hello, messages, snapshot_end: whole frames; empty: not
+                                         asked for yet */
+};
+
+struct snapshots {
+    struct gateway *gateway;                 /* borrowed */
+    struct snapshot *alive[LIMIT_SNAPSHOTS]; /* oldest first; one reference each */
+    uint32_t count;
+    int64_t built_ns; /* the last one; 0: none yet */
+};
 
 void frame_append(struct buffer *out, unsigned opcode, struct slice payload)
 {
@@ -44,67 +63,169 @@ void hello_append(struct gateway *gateway, struct buffer *out, int64_t next, boo
     buffer_release(&hello);
 }
 
-static void snapshot_add(void *context, struct slice message)
+/* ---- one blob ---- */
+
+/* Relaxed: the store's own reference keeps it. */
+static void snapshot_ref(struct snapshot *snapshot)
 {
-    struct snapshot *snapshot = context;
-    frame_append(&snapshot->frames, FRAME_TEXT, message);
+    atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
 }
 
-static struct snapshot *snapshot_build(struct gateway *gateway)
-{
-    struct journal *journal = gateway->options.journal;
-    struct snapshot *snapshot = memory_alloc(sizeof *snapshot);
-    char end[64];
-    snapshot->references = 1;
-    snapshot->seq = journal_next(journal) - 1;
-    snapshot->built_ns = clock_monotonic_ns();
-    buffer_init(&snapshot->frames, LIMIT_SNAPSHOT);
-    hello_append(gateway, &snapshot->frames, snapshot->seq + 1, false);
-    keeper_snapshot(gateway->options.keeper, snapshot_add, snapshot);
-    if (snapshot->frames.overflowed)
-        log_error("gateway", log_text("msg", "snapshot too large, some last values are left out"),
-                  log_int("bytes", (int64_t)snapshot->frames.size));
-    snapshot->frames.max += sizeof end; /* it always ends as it should */
-    int size = snprintf(end, sizeof end, "{\"type\":\"snapshot_end\",\"seq\":%lld}",
-                        (long long)snapshot->seq);
-    frame_append(&snapshot->frames, FRAME_TEXT, (struct slice){.data = end, .size = (size_t)size});
-    metric_add(gateway->snapshots, 1);
-    return snapshot;
-}
-
-/* Young enough, and the record after it is still there (or yet to come). */
-static bool snapshot_usable(const struct gateway *gateway, const struct snapshot *snapshot,
-                            int64_t from_seq)
-{
-    const struct journal *journal = gateway->options.journal;
-    if (snapshot->seq < from_seq)
-        return false;
-    if (snapshot->seq + 1 == journal_next(journal))
-        return true;
-    int64_t age_ns = clock_monotonic_ns() - snapshot->built_ns;
-    return age_ns < (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS &&
-           snapshot->seq + 1 >= journal_first(journal);
-}
-
-struct snapshot *snapshot_get(struct gateway *gateway, int64_t from_seq)
-{
-    if (gateway->snapshot != NULL && !snapshot_usable(gateway, gateway->snapshot, from_seq)) {
-        snapshot_unref(gateway->snapshot);
-        gateway->snapshot = NULL;
-    }
-    if (gateway->snapshot == NULL)
-        gateway->snapshot = snapshot_build(gateway);
-    gateway->snapshot->references++;
-    return gateway->snapshot;
-}
-
+/* Release: a reader's last look comes before the store frees it. */
 void snapshot_unref(struct snapshot *snapshot)
 {
     if (snapshot == NULL)
         return;
-    assert(snapshot->references > 0);
-    if (--snapshot->references > 0)
-        return;
-    buffer_release(&snapshot->frames);
+    uint32_t before = atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_release);
+    assert(before > 1); /* the last one is the store's */
+    (void)before;
+}
+
+/* Acquire: pairs with the readers' release. */
+static bool snapshot_unread(const struct snapshot *snapshot)
+{
+    return atomic_load_explicit(&snapshot->references, memory_order_acquire) == 1;
+}
+
+/* Relaxed: a hint, seen at the next tick. */
+bool snapshot_retired(const struct snapshot *snapshot)
+{
+    return atomic_load_explicit(&snapshot->retired, memory_order_relaxed);
+}
+
+int64_t snapshot_seq(const struct snapshot *snapshot)
+{
+    return snapshot->seq;
+}
+
+struct slice snapshot_frames(const struct snapshot *snapshot, enum form form)
+{
+    return buffer_slice(&snapshot->frames[form]);
+}
+
+static void snapshot_add(void *context, struct slice message)
+{
+    frame_append(context, FRAME_TEXT, message);
+}
+
+static struct snapshot *snapshot_create(struct gateway *gateway)
+{
+    struct journal *journal = gateway->options.journal;
+    struct snapshot *snapshot = memory_alloc(sizeof *snapshot);
+    struct buffer *frames = &snapshot->frames[FORM_PLAIN];
+    char end[64];
+    atomic_init(&snapshot->references, 1);
+    snapshot->seq = journal_next(journal) - 1;
+    snapshot->built_ns = clock_monotonic_ns();
+    for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
+        buffer_init(&snapshot->frames[form], LIMIT_SNAPSHOT);
+    hello_append(gateway, frames, snapshot->seq + 1, false);
+    keeper_snapshot(gateway->options.keeper, snapshot_add, frames);
+    if (frames->overflowed)
+        log_error("gateway", log_text("msg", "snapshot too large, some last values are left out"),
+                  log_int("bytes", (int64_t)frames->size));
+    frames->max += sizeof end; /* it always ends as it should */
+    int size = snprintf(end, sizeof end, "{\"type\":\"snapshot_end\",\"seq\":%lld}",
+                        (long long)snapshot->seq);
+    frame_append(frames, FRAME_TEXT, (struct slice){.data = end, .size = (size_t)size});
+    metric_add(gateway->snapshots_built, 1);
+    return snapshot;
+}
+
+static void snapshot_destroy(struct snapshot *snapshot)
+{
+    assert(snapshot_unread(snapshot));
+    for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
+        buffer_release(&snapshot->frames[form]);
     memory_free(snapshot);
+}
+
+/* ---- all that are alive ---- */
+
+struct snapshots *snapshots_create(struct gateway *gateway)
+{
+    struct snapshots *snapshots = memory_alloc(sizeof *snapshots);
+    snapshots->gateway = gateway;
+    return snapshots;
+}
+
+void snapshots_destroy(struct snapshots *snapshots)
+{
+    for (uint32_t i = 0; i < snapshots->count; i++)
+        snapshot_destroy(snapshots->alive[i]);
+    memory_free(snapshots);
+}
+
+/* The newest stays: the next joiner may share it. */
+void snapshots_tick(struct snapshots *snapshots)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < snapshots->count; i++) {
+        struct snapshot *snapshot = snapshots->alive[i];
+        if (i + 1 < snapshots->count && snapshot_unread(snapshot))
+            snapshot_destroy(snapshot);
+        else
+            snapshots->alive[kept++] = snapshot;
+    }
+    snapshots->count = kept;
+}
+
+static bool snapshot_holds(const struct snapshots *snapshots, const struct snapshot *snapshot,
+                           int64_t from_seq)
+{
+    const struct journal *journal = snapshots->gateway->options.journal;
+    return snapshot->seq >= from_seq && snapshot->seq + 1 >= journal_first(journal);
+}
+
+/* As good as a new one, or too young for another. */
+static bool snapshot_fresh(const struct snapshots *snapshots, const struct snapshot *snapshot,
+                           int64_t now_ns)
+{
+    return snapshot->seq + 1 == journal_next(snapshots->gateway->options.journal) ||
+           now_ns - snapshot->built_ns < (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS;
+}
+
+/* A place for one more, or none: then who reads the oldest has had max_lag for it. */
+static bool snapshots_have_room(struct snapshots *snapshots, int64_t now_ns)
+{
+    if (snapshots->count == LIMIT_SNAPSHOTS)
+        snapshots_tick(snapshots);
+    if (snapshots->count < LIMIT_SNAPSHOTS)
+        return true;
+    struct snapshot *oldest = snapshots->alive[0];
+    int64_t lag_ns = (int64_t)snapshots->gateway->options.max_lag_ms * NS_PER_MS;
+    if (now_ns - oldest->built_ns >= lag_ns)
+        atomic_store_explicit(&oldest->retired, true, memory_order_relaxed);
+    return false;
+}
+
+/* The newest, or a new one; NULL: not now. */
+static struct snapshot *snapshots_choose(struct snapshots *snapshots, int64_t from_seq)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    struct snapshot *newest = snapshots->count == 0 ? NULL : snapshots->alive[snapshots->count - 1];
+    bool held = newest != NULL && snapshot_holds(snapshots, newest, from_seq);
+    if (held && snapshot_fresh(snapshots, newest, now_ns))
+        return newest;
+    bool young = snapshots->built_ns != 0 &&
+                 now_ns - snapshots->built_ns < (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS;
+    if (!young && snapshots_have_room(snapshots, now_ns)) {
+        snapshots->built_ns = now_ns;
+        newest = snapshots->alive[snapshots->count++] = snapshot_create(snapshots->gateway);
+        return newest;
+    }
+    return held ? newest : NULL; /* an old one, when there is no room, is better than waiting */
+}
+
+struct snapshot *snapshot_get(struct snapshots *snapshots, int64_t from_seq, enum form form)
+{
+    struct snapshot *snapshot = snapshots_choose(snapshots, from_seq);
+    if (snapshot == NULL)
+        return NULL;
+    struct buffer *frames = &snapshot->frames[form];
+    if (frames->size == 0)
+        form_convert(snapshots->gateway->forms, form, snapshot_frames(snapshot, FORM_PLAIN),
+                     frames);
+    snapshot_ref(snapshot);
+    return snapshot;
 }

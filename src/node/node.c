@@ -12,6 +12,7 @@
 #include "keeper/keeper.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -119,6 +120,16 @@ static uint32_t effective_clients_max(int64_t wanted)
     return (uint32_t)(wanted < most ? wanted : most);
 }
 
+/* As many as this process may run on at once. */
+static uint32_t effective_threads(int64_t wanted)
+{
+    cpu_set_t cores;
+    if (wanted > 0)
+        return (uint32_t)wanted;
+    int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    return (uint32_t)(count < LIMIT_GATEWAY_THREADS ? count : LIMIT_GATEWAY_THREADS);
+}
+
 static int node_open_server(struct node *node, struct err *err)
 {
     const struct settings *settings = node->options.settings;
@@ -147,6 +158,8 @@ static void node_open_gateway(struct node *node)
         .exchanges = node->exchange_names,
         .heartbeat_ms = (uint32_t)settings->stream.heartbeat_ms,
         .max_lag_ms = (uint32_t)settings->stream.max_lag_ms,
+        .batch_interval_ms = (uint32_t)settings->stream.batch_interval_ms,
+        .threads = effective_threads(settings->http.threads),
         .disconnect_slow = settings->stream.slow_client == SLOW_CLIENT_DISCONNECT,
         .clients_max = node->clients_max,
         .clients_per_address_max = (uint32_t)settings->http.max_clients_per_ip,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments of whole frames, linked oldest to newest; resume finds a frame by walking one segment's
- * headers. */
+/* The reading rule in front of a frame_log, and the epochs of what it holds. */
 #include "stream/journal.h"
 
 #include "base/frame.h"
@@ -11,17 +10,6 @@
 
 #define LISTENERS_MAX 4
 
-struct segment {
-    struct segment *next;
-    int64_t first; /* seq of its first frame */
-    int64_t count; /* frames */
-    size_t size;   /* bytes in use */
-    size_t capacity;
-    uint32_t references; /* cursors in it */
-    bool unlinked;       /* dropped from the journal; freed with its last cursor */
-    char data[];
-};
-
 struct epoch_start {
     int64_t epoch;
     int64_t first;
@@ -29,10 +17,9 @@ struct epoch_start {
 
 struct journal {
     char stream[LIMIT_STREAM_ID];
-    int64_t barrier; /* E of the reading rule */
-    int64_t first, next;
-    size_t retain, held; /* bytes */
-    struct segment *head, *tail;
+    int64_t barrier;                             /* E of the reading rule */
+    struct frame_log *log;                       /* owned */
+    size_t retain;                               /* bytes */
     struct epoch_start epochs[LIMIT_LOG_EPOCHS]; /* oldest first */
     uint32_t epoch_count;
     uint32_t listener_count;
@@ -43,14 +30,6 @@ struct journal {
     struct metric *fenced, *repeated, *early, *bytes, *sequence;
 };
 
-static struct segment *segment_create(int64_t first, size_t capacity)
-{
-    struct segment *segment = memory_alloc(sizeof *segment + capacity);
-    segment->first = first;
-    segment->capacity = capacity;
-    return segment;
-}
-
 struct journal *journal_create(const char *stream, int64_t first, size_t retain)
 {
     assert(first >= 1);
@@ -58,9 +37,8 @@ struct journal *journal_create(const char *stream, int64_t first, size_t retain)
     bool fits = slice_copy(slice_of(stream), journal->stream, sizeof journal->stream);
     assert(fits);
     (void)fits;
-    journal->first = journal->next = first;
-    journal->retain = retain < LIMIT_SEGMENT ? LIMIT_SEGMENT : retain;
-    journal->head = journal->tail = segment_create(first, LIMIT_SEGMENT);
+    journal->retain = retain;
+    journal->log = frame_log_create(FRAME_LOG_SINGLE, first, retain);
     journal->fenced = metric_series(METRIC_FENCED, "");
     journal->repeated = metric_series(METRIC_REPEATED, "");
     journal->early = metric_series(METRIC_EARLY, "");
@@ -73,12 +51,7 @@ void journal_destroy(struct journal *journal)
 {
     if (journal == NULL)
         return;
-    while (journal->head != NULL) {
-        struct segment *segment = journal->head;
-        assert(segment->references == 0);
-        journal->head = segment->next;
-        memory_free(segment);
-    }
+    frame_log_destroy(journal->log);
     memory_free(journal);
 }
 
@@ -100,47 +73,14 @@ void journal_barrier(struct journal *journal, const char *stream, int64_t epoch)
 static void epochs_trim(struct journal *journal)
 {
     uint32_t drop = 0;
-    while (drop + 1 < journal->epoch_count && journal->epochs[drop + 1].first <= journal->first - 1)
+    int64_t first = journal_first(journal);
+    while (drop + 1 < journal->epoch_count && journal->epochs[drop + 1].first <= first - 1)
         drop++;
     if (drop == 0)
         return;
     journal->epoch_count -= drop;
     memmove(journal->epochs, journal->epochs + drop,
             journal->epoch_count * sizeof journal->epochs[0]);
-}
-
-static void journal_drop_head(struct journal *journal)
-{
-    struct segment *segment = journal->head;
-    assert(segment != journal->tail);
-    journal->head = segment->next;
-    journal->first = journal->head->first;
-    journal->held -= segment->size;
-    segment->unlinked = true;
-    segment->next = NULL;
-    if (segment->references == 0)
-        memory_free(segment);
-    epochs_trim(journal);
-}
-
-/* Room for a frame of `size` bytes at the tail. */
-static char *journal_room(struct journal *journal, size_t size)
-{
-    struct segment *tail = journal->tail;
-    if (tail->capacity - tail->size < size) {
-        struct segment *segment =
-            segment_create(journal->next, size > LIMIT_SEGMENT ? size : LIMIT_SEGMENT);
-        tail->next = segment;
-        journal->tail = segment;
-    }
-    journal->held += size;
-    while (journal->held > journal->retain && journal->head != journal->tail)
-        journal_drop_head(journal);
-    tail = journal->tail;
-    char *room = tail->data + tail->size;
-    tail->size += size;
-    tail->count++;
-    return room;
 }
 
 static void journal_note_epoch(struct journal *journal, int64_t epoch, int64_t seq)
@@ -164,9 +104,9 @@ static enum journal_verdict journal_judge(const struct journal *journal,
         return JOURNAL_FOREIGN;
     if (record->epoch < journal->barrier)
         return JOURNAL_FENCED;
-    if (record->seq < journal->next)
+    if (record->seq < journal_next(journal))
         return JOURNAL_REPEATED;
-    if (record->seq > journal->next || record->epoch > journal->barrier)
+    if (record->seq > journal_next(journal) || record->epoch > journal->barrier)
         return JOURNAL_EARLY;
     return JOURNAL_ACCEPTED;
 }
@@ -175,8 +115,8 @@ static void journal_count(struct journal *journal, enum journal_verdict verdict)
 {
     switch (verdict) {
     case JOURNAL_ACCEPTED:
-        metric_set(journal->bytes, (int64_t)journal->held);
-        metric_set(journal->sequence, journal->next - 1);
+        metric_set(journal->bytes, (int64_t)frame_log_held(journal->log));
+        metric_set(journal->sequence, journal_next(journal) - 1);
         return;
     case JOURNAL_FENCED:
         metric_add(journal->fenced, 1);
@@ -192,18 +132,24 @@ static void journal_count(struct journal *journal, enum journal_verdict verdict)
     }
 }
 
+static void journal_write(struct journal *journal, const struct record *record)
+{
+    uint8_t header[FRAME_HEADER_MAX];
+    size_t header_size = frame_header_write(header, FRAME_TEXT, record->text.size);
+    size_t size = header_size + record->text.size;
+    char *room = frame_log_reserve(journal->log, size);
+    memcpy(room, header, header_size);
+    memcpy(room + header_size, record->text.data, record->text.size);
+    journal_note_epoch(journal, record->epoch, record->seq);
+    frame_log_publish(journal->log, size, record->seq + 1);
+    epochs_trim(journal);
+}
+
 enum journal_verdict journal_append(struct journal *journal, const struct record *record)
 {
     enum journal_verdict verdict = journal_judge(journal, record);
-    if (verdict == JOURNAL_ACCEPTED) {
-        uint8_t header[FRAME_HEADER_MAX];
-        size_t header_size = frame_header_write(header, FRAME_TEXT, record->text.size);
-        char *room = journal_room(journal, header_size + record->text.size);
-        memcpy(room, header, header_size);
-        memcpy(room + header_size, record->text.data, record->text.size);
-        journal_note_epoch(journal, record->epoch, record->seq);
-        journal->next++;
-    }
+    if (verdict == JOURNAL_ACCEPTED)
+        journal_write(journal, record);
     journal_count(journal, verdict);
     if (verdict == JOURNAL_ACCEPTED)
         for (uint32_t i = 0; i < journal->listener_count; i++)
@@ -223,17 +169,17 @@ int64_t journal_epoch(const struct journal *journal)
 
 int64_t journal_first(const struct journal *journal)
 {
-    return journal->first;
+    return frame_log_first(journal->log);
 }
 
 int64_t journal_next(const struct journal *journal)
 {
-    return journal->next;
+    return frame_log_next(journal->log);
 }
 
 int64_t journal_epoch_at(const struct journal *journal, int64_t seq)
 {
-    if (seq < journal->first - 1 || seq >= journal->next)
+    if (seq < journal_first(journal) - 1 || seq >= journal_next(journal))
         return 0;
     for (uint32_t i = journal->epoch_count; i > 0; i--)
         if (journal->epochs[i - 1].first <= seq)
@@ -241,97 +187,17 @@ int64_t journal_epoch_at(const struct journal *journal, int64_t seq)
     return 0;
 }
 
-/* ---- cursors ---- */
-
-static struct segment *journal_segment(const struct journal *journal, int64_t seq)
+size_t journal_retain(const struct journal *journal)
 {
-    struct segment *segment = journal->head;
-    while (segment->next != NULL && segment->next->first <= seq)
-        segment = segment->next;
-    return segment;
+    return journal->retain;
 }
 
-static size_t next_frame(const struct segment *segment, size_t offset)
+struct frame_log *journal_log(const struct journal *journal)
 {
-    return offset + frame_size((const uint8_t *)segment->data + offset);
+    return journal->log;
 }
 
 bool cursor_attach(struct cursor *cursor, struct journal *journal, int64_t seq)
 {
-    assert(cursor->segment == NULL);
-    if (seq < journal->first || seq > journal->next)
-        return false;
-    struct segment *segment = journal_segment(journal, seq);
-    size_t offset = 0;
-    if (seq == segment->first + segment->count)
-        offset = segment->size;
-    else
-        for (int64_t at = segment->first; at < seq; at++)
-            offset = next_frame(segment, offset);
-    segment->references++;
-    *cursor = (struct cursor){.journal = journal, .segment = segment, .offset = offset, .seq = seq};
-    return true;
-}
-
-static void segment_unref(struct segment *segment)
-{
-    assert(segment->references > 0);
-    segment->references--;
-    if (segment->unlinked && segment->references == 0)
-        memory_free(segment);
-}
-
-void cursor_detach(struct cursor *cursor)
-{
-    if (cursor->segment == NULL)
-        return;
-    segment_unref(cursor->segment);
-    cursor->segment = NULL;
-    cursor->journal = NULL;
-}
-
-bool cursor_lost(const struct cursor *cursor)
-{
-    return cursor->segment->unlinked && cursor->seq < cursor->journal->first;
-}
-
-/* At the end of a segment: on to the one that starts with this seq. A dropped segment no longer
- * knows its successor. */
-static void cursor_follow(struct cursor *cursor)
-{
-    struct segment *segment = cursor->segment;
-    struct segment *next = segment->unlinked ? cursor->journal->head : segment->next;
-    if (next == NULL || next->first != cursor->seq)
-        return;
-    next->references++;
-    segment_unref(segment);
-    cursor->segment = next;
-    cursor->offset = 0;
-}
-
-struct slice cursor_peek(struct cursor *cursor, size_t max)
-{
-    if (cursor->offset == cursor->segment->size)
-        cursor_follow(cursor);
-    const struct segment *segment = cursor->segment;
-    size_t size = segment->size - cursor->offset;
-    if (cursor_lost(cursor))
-        size = 0;
-    if (size > 0)
-        size = frames_fit(segment->data + cursor->offset, size, max);
-    return (struct slice){.data = segment->data + cursor->offset, .size = size};
-}
-
-struct slice cursor_advance(struct cursor *cursor, size_t sent)
-{
-    const struct segment *segment = cursor->segment;
-    size_t target = cursor->offset + sent;
-    assert(target <= segment->size);
-    if (target == segment->size) {
-        cursor->offset = target;
-        cursor->seq = segment->first + segment->count;
-        return (struct slice){0};
-    }
-    cursor->offset += frames_boundary(segment->data + cursor->offset, sent, &cursor->seq);
-    return (struct slice){.data = segment->data + target, .size = cursor->offset - target};
+    return frame_log_attach(journal->log, seq, cursor);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The journal (the "log" of the design; the name keeps it apart from base/log): what this node has
- * accepted, framed once as WebSocket text frames (base/frame.h) in immutable memory, and read by
- * cursors. Appending obeys the reading rule of the stream. Segments hold whole frames; a segment is
- * unlinked when the log is over `retain` and freed when the last cursor has left it.
+ * accepted, framed once as WebSocket text frames (base/frame.h), in a frame_log that cursors read.
+ * Appending obeys the reading rule of the stream.
  *
- * Thread: one loop writes and reads (gateway threads come with reference counts of their own).
+ * Thread: the writer's loop; journal_log, frame_log_first, frame_log_next and cursors from any
+ * (stream/frame_log.h).
  */
 #pragma once
 
+#include "stream/frame_log.h"
 #include "stream/stream.h"
 
 struct journal; /* the accepted records of one node */
-struct segment; /* a run of frames */
 
 enum journal_verdict {
     JOURNAL_ACCEPTED,
@@ -50,33 +50,11 @@ int64_t journal_next(const struct journal *journal); /* seq of the next record *
  * counts as held when it was once. */
 int64_t journal_epoch_at(const struct journal *journal, int64_t seq);
 
-/* ---- cursors ---- */
+size_t journal_retain(const struct journal *journal); /* bytes, as asked for */
 
-struct cursor {
-    struct journal *journal; /* borrowed; NULL when detached */
-    struct segment *segment; /* shared: counted */
-    size_t offset;           /* of the next frame in it */
-    int64_t seq;             /* of the next frame */
-};
+/* Its frames, one record each. Borrowed; any thread may read them. */
+struct frame_log *journal_log(const struct journal *journal);
 
 /* Puts a detached cursor before the record `seq`; false when it is not held (nor the next one to
  * come). */
 bool cursor_attach(struct cursor *cursor, struct journal *journal, int64_t seq) MUST_CHECK;
-
-/* A detached cursor stays detached. */
-void cursor_detach(struct cursor *cursor);
-
-/*
- * Whole frames from the cursor on that lie contiguous: at most `max` bytes, but at least one frame.
- * Empty when the cursor is at the end or lost. Valid until the cursor moves.
- */
-struct slice cursor_peek(struct cursor *cursor, size_t max);
-
-/*
- * Moves ahead by what was sent of the peeked bytes, to the next frame boundary at or behind it, and
- * returns the unsent rest of a frame that was cut: copy it aside at once.
- */
-struct slice cursor_advance(struct cursor *cursor, size_t sent);
-
-/* True when the record at the cursor was dropped from the journal: the client fell out. */
-bool cursor_lost(const struct cursor *cursor);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a client says: pings are answered, a close is returned, the rest is checked and ignored. */
+#include "gateway/gateway_priv.h"
+
+#define CLOSE_BAD_TEXT 1007
+#define CLOSE_TOO_LARGE 1009
+
+/* After our close frame nothing is said any more; after the peer's, the connection ends as soon as
+ * ours is out. */
+static void client_control(struct client *client, const struct ws_control *control)
+{
+    if (control->opcode == WS_CLOSE) {
+        client_close(client, control->close_code == 1005 ? 1000 : control->close_code, "");
+        client->end_when_sent = true;
+        client->deaf = true;
+    } else if (control->opcode == WS_PING && client->phase != CLIENT_CLOSING) {
+        frame_append(&client->pending, WS_PONG, control->payload);
+    }
+}
+
+static void client_failed(struct client *client)
+{
+    struct worker_context *context = worker_context(client->worker);
+    uint16_t code = ws_error_code(&client->parser);
+    struct metric *metric = context->bad_frames;
+    if (code == CLOSE_BAD_TEXT)
+        metric = context->bad_text;
+    else if (code == CLOSE_TOO_LARGE)
+        metric = context->too_large;
+    metric_add(metric, 1);
+    client_close(client, code, "");
+    client->deaf = true;
+}
+
+/* Messages are ignored: the stream is the same for everybody. */
+void client_read(struct client *client, char *data, size_t size)
+{
+    char *at = data;
+    while (!client->deaf) {
+        struct ws_part part;
+        struct ws_control control;
+        switch (ws_parse(&client->parser, &at, data + size, &part, &control)) {
+        case WS_NEED_MORE:
+            return;
+        case WS_DATA:
+            break;
+        case WS_CONTROL:
+            client_control(client, &control);
+            break;
+        case WS_FAILED:
+            client_failed(client);
+            break;
+        }
+    }
+}

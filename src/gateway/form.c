@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches: accepted records gathered for at most batch_interval, then framed together, one a line.
+ * The text under way is shared by all forms that batch, so all of them are cut at once.
+ */
+#include "gateway/gateway_priv.h"
+
+#include "base/frame.h"
+#include "base/memory.h"
+
+#include <assert.h>
+
+#define FORM_SHARE 4 /* a form's log keeps this part of the journal's bytes */
+
+struct form_log {
+    struct frame_log *log; /* owned; NULL: never used yet */
+    uint32_t users;
+};
+
+struct forms {
+    struct gateway *gateway; /* borrowed */
+    struct form_log logs[FORM_COUNT];
+    struct timer *cut;
+    struct buffer text; /* the batch under way */
+    int64_t text_next;  /* the seq behind it */
+    struct buffer frame;
+};
+
+/* ---- frames ---- */
+
+static void form_frame(struct forms *forms, enum form form, struct slice text, struct buffer *out)
+{
+    (void)forms;
+    assert(form == FORM_BATCH);
+    frame_append(out, FRAME_TEXT, text);
+}
+
+static void batch_add(struct buffer *text, struct slice message)
+{
+    if (text->size > 0)
+        buffer_append(text, "\n", 1);
+    buffer_append_slice(text, message);
+    assert(!text->overflowed);
+}
+
+void form_convert(struct forms *forms, enum form form, struct slice frames, struct buffer *out)
+{
+    struct buffer text;
+    buffer_init(&text, LIMIT_FRAME);
+    for (size_t at = 0; at < frames.size;) {
+        const uint8_t *frame = (const uint8_t *)frames.data + at;
+        size_t header = frame_header_size(frame);
+        size_t size = frame_size(frame);
+        if (text.size > 0 && text.size + size > LIMIT_BATCH) {
+            form_frame(forms, form, buffer_slice(&text), out);
+            buffer_clear(&text);
+        }
+        batch_add(&text,
+                  (struct slice){.data = (const char *)frame + header, .size = size - header});
+        at += size;
+    }
+    form_frame(forms, form, buffer_slice(&text), out);
+    buffer_release(&text);
+}
+
+/* ---- the logs ---- */
+
+static void forms_publish(struct forms *forms, enum form form)
+{
+    struct frame_log *log = forms->logs[form].log;
+    buffer_clear(&forms->frame);
+    form_frame(forms, form, buffer_slice(&forms->text), &forms->frame);
+    assert(!forms->frame.overflowed);
+    memcpy(frame_log_reserve(log, forms->frame.size), forms->frame.data, forms->frame.size);
+    frame_log_publish(log, forms->frame.size, forms->text_next);
+}
+
+static void forms_cut(struct forms *forms)
+{
+    if (forms->text.size == 0)
+        return;
+    for (enum form form = FORM_BATCH; form < FORM_COUNT; form++)
+        if (forms->logs[form].users > 0)
+            forms_publish(forms, form);
+    buffer_clear(&forms->text);
+    timer_stop(forms->cut);
+}
+
+static void forms_on_cut(void *context)
+{
+    struct forms *forms = context;
+    forms_cut(forms);
+    gateway_wake(forms->gateway);
+}
+
+static bool forms_used(const struct forms *forms)
+{
+    uint32_t users = 0;
+    for (enum form form = FORM_BATCH; form < FORM_COUNT; form++)
+        users += forms->logs[form].users;
+    return users > 0;
+}
+
+void forms_add(struct forms *forms, const struct record *record)
+{
+    uint32_t wait_ms = forms->gateway->options.batch_interval_ms;
+    if (!forms_used(forms))
+        return;
+    if (forms->text.size == 0 && wait_ms > 0)
+        timer_start(forms->cut, wait_ms, 0);
+    batch_add(&forms->text, record->text);
+    forms->text_next = record->seq + 1;
+    if (forms->text.size >= LIMIT_BATCH || wait_ms == 0)
+        forms_cut(forms);
+}
+
+void forms_enter(struct forms *forms, enum form form)
+{
+    struct form_log *form_log = &forms->logs[form];
+    const struct gateway_options *options = &forms->gateway->options;
+    if (form == FORM_PLAIN || form_log->users++ > 0)
+        return;
+    forms_cut(forms); /* of the other forms; this one must not get it */
+    int64_t next = journal_next(options->journal);
+    if (form_log->log == NULL)
+        form_log->log =
+            frame_log_create(FRAME_LOG_RUNS, next, journal_retain(options->journal) / FORM_SHARE);
+    else
+        frame_log_restart(form_log->log, next);
+}
+
+void forms_leave(struct forms *forms, enum form form)
+{
+    if (form == FORM_PLAIN)
+        return;
+    assert(forms->logs[form].users > 0);
+    forms->logs[form].users--;
+    if (forms_used(forms))
+        return;
+    buffer_clear(&forms->text);
+    timer_stop(forms->cut);
+}
+
+void forms_attach(struct forms *forms, enum form form, struct cursor *cursor)
+{
+    assert(form != FORM_PLAIN && forms->logs[form].users > 0);
+    forms_cut(forms);
+    struct frame_log *log = forms->logs[form].log;
+    bool attached = frame_log_attach(log, frame_log_next(log), cursor);
+    assert(attached && cursor->seq == journal_next(forms->gateway->options.journal));
+    (void)attached;
+}
+
+/* ---- life ---- */
+
+struct forms *forms_create(struct gateway *gateway)
+{
+    struct forms *forms = memory_alloc(sizeof *forms);
+    forms->gateway = gateway;
+    forms->cut = timer_create_on(gateway->options.loop, forms_on_cut, forms);
+    buffer_init(&forms->text, LIMIT_FRAME);
+    buffer_init(&forms->frame, LIMIT_FRAME);
+    return forms;
+}
+
+void forms_destroy(struct forms *forms)
+{
+    for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
+        frame_log_destroy(forms->logs[form].log);
+    timer_destroy(forms->cut);
+    buffer_release(&forms->text);
+    buffer_release(&forms->frame);
+    memory_free(forms);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where in the stream a client begins: behind its token, behind a snapshot, or here. */
+#include "gateway/gateway_priv.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define NS_PER_MS 1000000
+
+struct placement *placement_create(void)
+{
+    struct placement *placement = memory_alloc(sizeof *placement);
+    buffer_init(&placement->early, LIMIT_READ_BUFFER);
+    buffer_init(&placement->greeting, 2 * KIBIBYTE);
+    return placement;
+}
+
+void placement_destroy(struct placement *placement)
+{
+    if (placement == NULL)
+        return;
+    cursor_detach(&placement->cursor);
+    cursor_detach(&placement->form_cursor);
+    snapshot_unref(placement->snapshot);
+    buffer_release(&placement->early);
+    buffer_release(&placement->greeting);
+    memory_free(placement);
+}
+
+/* The message before `next` is in the journal, or is the last one: nothing was lost in between. */
+static void placement_attach(struct gateway *gateway, struct placement *placement, enum form form,
+                             int64_t next)
+{
+    bool attached = cursor_attach(&placement->cursor, gateway->options.journal, next);
+    assert(attached);
+    (void)attached;
+    if (form != FORM_PLAIN)
+        forms_attach(gateway->forms, form, &placement->form_cursor);
+}
+
+/* True when the token's message is in the journal: the client goes on behind it. */
+static bool placement_resume(struct gateway *gateway, struct placement *placement, enum form form)
+{
+    struct journal *journal = gateway->options.journal;
+    int64_t next = placement->token_seq + 1;
+    if (journal_epoch_at(journal, placement->token_seq) != placement->token_epoch ||
+        next < journal_first(journal))
+        return false;
+    hello_append(gateway, &placement->greeting, next, true);
+    placement_attach(gateway, placement, form, next);
+    metric_add(gateway->resumed, 1);
+    return true;
+}
+
+static void append_skipped(struct placement *placement, int64_t to)
+{
+    char text[128];
+    if (placement->token_seq >= to)
+        return; /* it missed nothing: hello alone says that it starts over */
+    int size = snprintf(text, sizeof text, "{\"type\":\"skipped\",\"from\":%lld,\"to\":%lld}",
+                        (long long)placement->token_seq + 1, (long long)to);
+    frame_append(&placement->greeting, WS_TEXT, (struct slice){.data = text, .size = (size_t)size});
+}
+
+static bool placement_join(struct gateway *gateway, struct placement *placement, enum form form,
+                           int64_t now_ns)
+{
+    int64_t next = journal_next(gateway->options.journal);
+    if (placement->snapshot_wanted) {
+        int64_t from_seq = placement->moved_ahead ? placement->token_seq : 0;
+        placement->snapshot = snapshot_get(gateway->snapshots, from_seq, form);
+        if (placement->snapshot == NULL) {
+            if (now_ns < placement->deadline_ns)
+                return false;
+            placement->refusal = "no snapshot could be made in time, try again";
+            return true;
+        }
+        next = snapshot_seq(placement->snapshot) + 1;
+        if (placement->moved_ahead)
+            append_skipped(placement, next - 1);
+    } else {
+        hello_append(gateway, &placement->greeting, next, false);
+    }
+    placement_attach(gateway, placement, form, next);
+    return true;
+}
+
+/* A token that is ahead of this node is waited for; any other is judged at once. */
+bool placement_decide(struct gateway *gateway, struct placement *placement, enum form form,
+                      int64_t now_ns)
+{
+    if (placement->has_token) {
+        bool ahead = placement->token_seq >= journal_next(gateway->options.journal);
+        if (ahead && now_ns < placement->deadline_ns)
+            return false;
+        if (!ahead && placement_resume(gateway, placement, form))
+            return true;
+        metric_add(gateway->not_resumed, 1);
+        placement->has_token = false;
+        placement->deadline_ns = now_ns + (int64_t)LIMIT_SNAPSHOT_WAIT_MS * NS_PER_MS;
+    }
+    return placement_join(gateway, placement, form, now_ns);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread that serves clients: its loop, its letters, and the round in which each client gets
+ * one send of all that is due.
+ *
+ * When records come, the round follows at once while sending takes less than half of this loop's
+ * time; beyond that a round begins no earlier than batch_interval after the one before it, so that
+ * more messages share a send. A round that takes longer than that waits for nothing.
+ */
+#include "gateway/gateway_priv.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#define TICK_MS 100
+#define NS_PER_MS 1000000
+#define LAG_MARKS 16
+#define PERMILLE 1000
+#define BUSY_PERMILLE 500
+#define BUSY_WEIGHT 8 /* rounds over which the part of the time is averaged */
+
+/* Where the journal stood at a time. */
+struct lag_mark {
+    int64_t at_ns; /* 0: not noted yet */
+    int64_t next;
+};
+
+struct worker {
+    struct worker_context context;
+    struct gateway *gateway; /* for gateway_post only */
+    struct mailbox *mailbox;
+    struct loop *loop;
+    pthread_t thread;
+    struct client **clients; /* client_count of them, in no order */
+    size_t client_count;
+    size_t client_capacity;
+    struct deferred *round;
+    struct timer *wait; /* for the next round */
+    struct timer *tick;
+    bool any_ended;                       /* clients to be given back at the end of the turn */
+    struct lag_mark lag_marks[LAG_MARKS]; /* a ring */
+    uint32_t lag_newest;
+    int64_t round_ns;      /* when the last round began */
+    int64_t busy_permille; /* of the time since the one before, averaged */
+    struct metric *sent_bytes, *sent_messages;
+    /* from the main thread */
+    _Atomic int64_t oldest_ns; /* of what no round has sent yet; 0: nothing */
+    _Atomic bool stopping, draining;
+    uint32_t drain_spread_ms, drain_within_ms; /* written before `draining` */
+    bool drained;                              /* its own: the order was obeyed */
+};
+
+struct worker_context *worker_context(struct worker *worker)
+{
+    return &worker->context;
+}
+
+struct loop *worker_loop(struct worker *worker)
+{
+    return worker->loop;
+}
+
+/* ---- the round ---- */
+
+void worker_schedule(struct worker *worker)
+{
+    deferred_schedule(worker->round);
+}
+
+void worker_ask(struct client *client)
+{
+    client->away = true;
+    gateway_post(client->worker->gateway, client, ERRAND_PLACE);
+}
+
+void worker_end(struct client *client)
+{
+    if (client->ended)
+        return;
+    client->ended = true;
+    client->worker->any_ended = true;
+    deferred_schedule(client->worker->round);
+}
+
+/* One whose placement is away goes when it is back. */
+static void worker_give_back(struct worker *worker)
+{
+    worker->any_ended = false;
+    for (size_t i = 0; i < worker->client_count;) {
+        struct client *client = worker->clients[i];
+        if (!client->ended) {
+            i++;
+            continue;
+        }
+        worker->clients[i] = worker->clients[--worker->client_count];
+        client_release(client);
+        if (!client->away)
+            gateway_post(worker->gateway, client, ERRAND_BURY);
+    }
+}
+
+static void worker_count(struct worker *worker)
+{
+    struct worker_context *context = &worker->context;
+    metric_add(worker->sent_bytes, context->sent_bytes);
+    metric_add(worker->sent_messages, context->sent_messages);
+    context->sent_bytes = context->sent_messages = 0;
+}
+
+static void worker_measure(struct worker *worker, int64_t began_ns)
+{
+    int64_t ended_ns = clock_monotonic_ns();
+    int64_t period_ns = began_ns - worker->round_ns;
+    int64_t spent_ns = ended_ns - began_ns;
+    int64_t busy = period_ns <= spent_ns ? PERMILLE : spent_ns * PERMILLE / period_ns;
+    worker->busy_permille += (busy - worker->busy_permille) / BUSY_WEIGHT;
+    worker->round_ns = began_ns;
+}
+
+static void worker_round(void *context)
+{
+    struct worker *worker = context;
+    int64_t began_ns = clock_monotonic_ns();
+    /* Acquire and release: what was accepted before is seen by this round. */
+    atomic_exchange_explicit(&worker->oldest_ns, 0, memory_order_acq_rel);
+    for (size_t i = 0; i < worker->client_count; i++)
+        if (!worker->clients[i]->blocked)
+            client_send(worker->clients[i]);
+    if (worker->any_ended)
+        worker_give_back(worker);
+    worker_count(worker);
+    worker_measure(worker, began_ns);
+}
+
+static void worker_on_wait(void *context)
+{
+    worker_schedule(context);
+}
+
+/* Records are due: now, or when the interval is over. */
+static void worker_due(struct worker *worker)
+{
+    int64_t interval_ns = (int64_t)worker->context.options->batch_interval_ms * NS_PER_MS;
+    int64_t left_ns = worker->round_ns + interval_ns - clock_monotonic_ns();
+    if (worker->busy_permille < BUSY_PERMILLE || left_ns <= 0)
+        worker_schedule(worker);
+    else
+        timer_start(worker->wait, (uint64_t)((left_ns + NS_PER_MS - 1) / NS_PER_MS), 0);
+}
+
+/* ---- the clock ---- */
+
+/* Where the journal stood max_lag ago: who is before it is slow. 0 until that long has passed. */
+static int64_t worker_lag_seq(struct worker *worker, int64_t now_ns)
+{
+    int64_t lag_ns = (int64_t)worker->context.options->max_lag_ms * NS_PER_MS;
+    struct lag_mark *newest = &worker->lag_marks[worker->lag_newest];
+    if (newest->at_ns == 0 || now_ns - newest->at_ns >= lag_ns / (LAG_MARKS / 2)) {
+        worker->lag_newest = (worker->lag_newest + 1) % LAG_MARKS;
+        worker->lag_marks[worker->lag_newest] =
+            (struct lag_mark){.at_ns = now_ns, .next = frame_log_next(worker->context.journal)};
+    }
+    int64_t seq = 0;
+    for (size_t i = 0; i < LAG_MARKS; i++) {
+        const struct lag_mark *mark = &worker->lag_marks[i];
+        if (mark->at_ns != 0 && now_ns - mark->at_ns >= lag_ns && mark->next > seq)
+            seq = mark->next;
+    }
+    return seq;
+}
+
+static void worker_tick(void *context)
+{
+    struct worker *worker = context;
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t lag_seq = worker_lag_seq(worker, now_ns);
+    for (size_t i = 0; i < worker->client_count; i++)
+        client_tick(worker->clients[i], now_ns, lag_seq);
+    worker_count(worker);
+}
+
+/* ---- letters ---- */
+
+static void worker_add(struct worker *worker, struct client *client)
+{
+    if (worker->client_count == worker->client_capacity) {
+        worker->client_capacity = worker->client_capacity == 0 ? 64 : 2 * worker->client_capacity;
+        worker->clients =
+            memory_resize(worker->clients, worker->client_capacity, sizeof(struct client *));
+    }
+    worker->clients[worker->client_count++] = client;
+}
+
+static void worker_receive(struct worker *worker, struct client *client)
+{
+    assert(client->errand == ERRAND_SERVE);
+    client->away = false;
+    if (client->ended) { /* while its placement was away */
+        gateway_post(worker->gateway, client, ERRAND_BURY);
+        return;
+    }
+    bool is_new = client->tcp == NULL;
+    if (is_new)
+        worker_add(worker, client);
+    client_take_placement(client);
+    if (is_new && worker->drained)
+        client_drain(client, clock_monotonic_ns(), 0);
+}
+
+static void worker_obey_drain(struct worker *worker)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    size_t count = worker->client_count;
+    worker->drained = true;
+    worker->context.drain_end_ns = now_ns + (int64_t)worker->drain_within_ms * NS_PER_MS * 3 / 4;
+    for (size_t i = 0; i < count; i++)
+        client_drain(worker->clients[i], now_ns,
+                     (uint32_t)((uint64_t)worker->drain_spread_ms * (i + 1) / count));
+}
+
+static void worker_on_wake(void *context)
+{
+    struct worker *worker = context;
+    struct letter *next;
+    for (struct letter *letter = mailbox_take(worker->mailbox); letter != NULL; letter = next) {
+        next = letter->next;
+        worker_receive(worker, (struct client *)letter);
+    }
+    /* Acquire: the order's figures were written before. */
+    if (!worker->drained && atomic_load_explicit(&worker->draining, memory_order_acquire))
+        worker_obey_drain(worker);
+    /* Relaxed: only asks whether there is something; the round looks with acquire. */
+    if (atomic_load_explicit(&worker->oldest_ns, memory_order_relaxed) != 0)
+        worker_due(worker);
+    if (atomic_load_explicit(&worker->stopping, memory_order_relaxed))
+        loop_stop(worker->loop);
+}
+
+void worker_give(struct worker *worker, struct client *client)
+{
+    client->errand = ERRAND_SERVE;
+    client->worker = worker;
+    if (mailbox_post(worker->mailbox, &client->letter))
+        loop_wake(worker->loop);
+}
+
+void worker_wake(struct worker *worker, int64_t now_ns)
+{
+    int64_t none = 0;
+    /* Release: the records before it are seen by the round that takes it. */
+    if (atomic_compare_exchange_strong_explicit(&worker->oldest_ns, &none, now_ns,
+                                                memory_order_acq_rel, memory_order_relaxed))
+        loop_wake(worker->loop);
+}
+
+void worker_drain(struct worker *worker, uint32_t spread_ms, uint32_t within_ms)
+{
+    worker->drain_spread_ms = spread_ms;
+    worker->drain_within_ms = within_ms;
+    atomic_store_explicit(&worker->draining, true, memory_order_release);
+    loop_wake(worker->loop);
+}
+
+/* ---- life ---- */
+
+static void worker_close(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->client_count; i++)
+        client_release(worker->clients[i]);
+    worker->client_count = 0;
+    deferred_destroy(worker->round);
+    timer_destroy(worker->wait);
+    timer_destroy(worker->tick);
+    loop_destroy(worker->loop);
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    loop_run(worker->loop);
+    worker_close(worker);
+    return NULL;
+}
+
+/* Signals are the main thread's. */
+static void worker_start(struct worker *worker)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert(failed == 0); /* at start-up only: without threads there is no service */
+    (void)failed;
+}
+
+static void worker_make_metrics(struct worker *worker)
+{
+    struct worker_context *context = &worker->context;
+    context->bad_frames = metric_series(METRIC_CLIENT_ERRORS, "code=\"1002\"");
+    context->bad_text = metric_series(METRIC_CLIENT_ERRORS, "code=\"1007\"");
+    context->too_large = metric_series(METRIC_CLIENT_ERRORS, "code=\"1009\"");
+    context->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
+    context->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
+    context->stuck = metric_series(METRIC_SLOW_CLIENTS, "action=\"drop\"");
+    worker->sent_bytes = metric_series(METRIC_SENT_BYTES, "");
+    worker->sent_messages = metric_series(METRIC_SENT_MESSAGES, "");
+}
+
+struct worker *worker_create(struct gateway *gateway)
+{
+    struct worker *worker = memory_alloc(sizeof *worker);
+    worker->gateway = gateway;
+    worker->context.options = &gateway->options;
+    worker->context.journal = journal_log(gateway->options.journal);
+    worker->mailbox = mailbox_create();
+    worker->loop = loop_create();
+    worker->round = deferred_create(worker->loop, worker_round, worker);
+    worker->wait = timer_create_on(worker->loop, worker_on_wait, worker);
+    worker->tick = timer_create_on(worker->loop, worker_tick, worker);
+    timer_start(worker->tick, TICK_MS, TICK_MS);
+    loop_on_wake(worker->loop, worker_on_wake, worker);
+    worker_make_metrics(worker);
+    worker_start(worker);
+    return worker;
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store_explicit(&worker->stopping, true, memory_order_relaxed);
+    loop_wake(worker->loop);
+    int failed = pthread_join(worker->thread, NULL);
+    assert(failed == 0);
+    (void)failed;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    (void)mailbox_take(worker->mailbox); /* what it was given last is in the gateway's list */
+    mailbox_destroy(worker->mailbox);
+    memory_free(worker->clients);
+    memory_free(worker);
+}
