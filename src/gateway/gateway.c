@@ -40,6 +40,7 @@ static void gateway_add(struct gateway *gateway, struct client *client, uint64_t
     gateway_reserve(gateway);
     client->index = gateway->client_count;
     client->worker_index = (uint8_t)least_busy_worker(gateway);
+    client->worker = gateway->workers[client->worker_index];
     gateway->worker_clients[client->worker_index]++;
     gateway->clients[client->index] = client;
     gateway->addresses[client->index] = address;
@@ -67,7 +68,7 @@ static bool gateway_place(struct gateway *gateway, struct client *client)
 {
     if (!placement_decide(gateway, client->placement, client->form, clock_monotonic_ns()))
         return false;
-    worker_give(gateway->workers[client->worker_index], client);
+    worker_give(gateway->workers[client->worker_index], client); /* from here on it is not ours */
     return true;
 }
 

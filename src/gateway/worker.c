@@ -244,7 +244,6 @@ static void worker_on_wake(void *context)
 void worker_give(struct worker *worker, struct client *client)
 {
     client->errand = ERRAND_SERVE;
-    client->worker = worker;
     if (mailbox_post(worker->mailbox, &client->letter))
         loop_wake(worker->loop);
 }
