@@ -91,7 +91,7 @@ def test_a_token_is_good_in_either_form(playing):
 def test_the_form_starts_anew_when_somebody_asks_again(playing):
     for _ in range(3):
         with BatchClient(playing, "?batch=1&snapshot=0") as batch:
-            batch.until(lambda message: batch.seq > message.get("next", 0) and len(batch.texts) > 20)
+            batch.until(lambda message: len(batch.texts) > 20)
             assert max(batch.sizes) > 1
         wait_until(lambda: Metrics(playing).value("tickwire_clients") == 0, "it is gone")
 
