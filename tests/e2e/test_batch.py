@@ -59,7 +59,7 @@ def test_the_same_messages_in_fewer_frames(playing):
 
 
 def test_a_snapshot_comes_in_few_frames_and_the_stream_goes_on(playing):
-    with Client(playing) as early:
+    with Client(playing, "?snapshot=0") as early:  # so that the blob is made for the other
         seen = early.until(lambda message: message.get("seq", 0) >= 100)
         with BatchClient(playing) as batch:
             begun = batch.until_type("snapshot_end")
