@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RFC 6455, section 5.2: FIN and opcode in the first byte, then 7, 7+16 or 7+64 bits of length. */
+/* RFC 6455, section 5.2: FIN, RSV1 and opcode in the first byte, then 7, 7+16 or 7+64 bits of
+ * length. */
 #include "base/frame.h"
 
 #include <assert.h>
@@ -11,7 +12,7 @@
 
 size_t frame_header_write(uint8_t out[FRAME_HEADER_MAX], unsigned opcode, uint64_t payload_size)
 {
-    assert(opcode <= 0xf);
+    assert((opcode & ~FRAME_COMPRESSED) <= 0xf);
     assert(payload_size <= INT64_MAX); /* the RFC: the most significant bit is 0 */
     out[0] = (uint8_t)(FIN | opcode);
     if (payload_size < LENGTH_16) {

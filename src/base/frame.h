@@ -10,6 +10,7 @@
 
 #define FRAME_HEADER_MAX 10
 #define FRAME_TEXT 1
+#define FRAME_COMPRESSED 0x40u /* RSV1 (RFC 7692, section 6), to be or'ed to an opcode */
 
 /* Writes the header of a whole (fin) frame; returns its size: 2, 4 or 10. */
 size_t frame_header_write(uint8_t out[FRAME_HEADER_MAX], unsigned opcode, uint64_t payload_size);

@@ -41,6 +41,9 @@ static void opcode_is_kept(void **state)
     uint8_t header[FRAME_HEADER_MAX];
     assert_int_equal(frame_header_write(header, 0x9, 5), 2);
     assert_int_equal(header[0], 0x89);
+    assert_int_equal(frame_header_write(header, FRAME_TEXT | FRAME_COMPRESSED, 126), 4);
+    assert_int_equal(header[0], 0xc1);
+    assert_int_equal(frame_size(header), 130);
 }
 
 /* Three frames of 7, 130 and 70010 bytes. */
