@@ -27,6 +27,7 @@ static struct buffer record_of(const struct setup *setup, struct slice bytes, si
             piece = bytes.size - at;
         ws_record_feed(&record, bytes.data + at, piece);
     }
+    ws_record_end(&record);
     return record.text;
 }
 

@@ -63,6 +63,7 @@ static void player_destroy(struct player *player)
     timer_destroy(player->ping_timer);
     tcp_destroy(player->tcp);
     buffer_release(&player->out);
+    ws_parser_release(&player->parser);
     memory_free(player);
 }
 

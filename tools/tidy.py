@@ -50,7 +50,7 @@ THIRD_PARTY = {
     "http_parser.h": ("src/net/",),
     "openssl/": ("src/net/",),
     "yaml.h": ("src/node/settings_yaml.c",),
-    "zlib.h": ("src/market/", "sim/"),
+    "zlib.h": ("src/market/", "src/net/", "sim/"),
     "jansson.h": ("sim/", "bench/"),
     "gmp.h": ("bench/",),
     "cmocka.h": (),

@@ -25,6 +25,9 @@
 #define LIMIT_HTTP_RESPONSE (8 * MEBIBYTE)
 #define LIMIT_HTTP_HEAD_MS 10000 /* a request's head must be whole within */
 #define LIMIT_WS_CLOSE_MS 2000   /* for the peer's close after ours */
+#define LIMIT_WS_WAITING                                                                           \
+    (4 * MEBIBYTE) /* a thread's clients' compressed messages, not yet whole                       \
+                    */
 #define LIMIT_URL 1024
 #define LIMIT_HOST 256
 

@@ -103,3 +103,8 @@ unsigned ws_handshake_check(const struct http_head *request, const char **ret_re
 /* 0 when the answer accepts our key, else a negative errno and a sentence. */
 int ws_handshake_accepted(const struct http_head *answer, const char *key,
                           struct err *err) MUST_CHECK;
+
+/* The same when an extension was offered: what the answer says of extensions is left to the caller
+ * (ws_deflate.h). */
+int ws_handshake_accepted_but_extension(const struct http_head *answer, const char *key,
+                                        struct err *err) MUST_CHECK;

@@ -4,9 +4,10 @@
  * that it makes no difference where the input is cut: the same bytes give the same messages,
  * control frames and failures.
  */
-#include "net/ws.h"
+#include "net/ws_priv.h"
 
 #include "base/frame.h"
+#include "base/memory.h"
 
 #include <assert.h>
 
@@ -24,6 +25,8 @@
 #define CODE_NO_STATUS 1005
 #define CODE_NOT_UTF8 1007
 #define CODE_TOO_BIG 1009
+#define CODE_TRY_LATER 1013
+#define MESSAGE_MAX_MAX (1u << 30)
 
 enum parser_state {
     STATE_HEADER,
@@ -33,7 +36,15 @@ enum parser_state {
     STATE_FAILED
 };
 
-static_assert(sizeof(struct ws_parser) <= 192, "one for each client");
+/* What a parser needs at times only, so that an idle client does not pay for it. */
+struct ws_rare {
+    struct ws_waiting waiting; /* a compressed message that is not whole */
+    uint8_t control[WS_CONTROL_MAX];
+    uint8_t control_size; /* of a control frame that was cut */
+    bool control_given;   /* the owner was told; it holds until the next call */
+};
+
+static_assert(sizeof(struct ws_parser) <= 64, "one for each client");
 static_assert(WS_HEADER_MAX == FRAME_HEADER_MAX + MASK_SIZE, "a client's header has a mask");
 static_assert(WS_CONTROL_MAX < LENGTH_16, "a control frame's length takes 7 bits");
 
@@ -99,17 +110,70 @@ static size_t utf8_check(uint32_t *state, const char *data, size_t size)
 
 /* ---- the parser ---- */
 
+void ws_parser_init(struct ws_parser *parser, enum ws_role role, uint64_t message_max)
+{
+    assert(message_max <= MESSAGE_MAX_MAX);
+    *parser = (struct ws_parser){.role = (uint8_t)role, .message_max = (uint32_t)message_max};
+    parser->header_size = 2;
+}
+
+void ws_parser_set_inflater(struct ws_parser *parser, struct ws_inflater *inflater)
+{
+    assert(parser->message_max == ws_inflater_message_max(inflater));
+    parser->inflater = inflater;
+}
+
+static struct ws_rare *rare_of(struct ws_parser *parser)
+{
+    if (parser->rare == NULL) {
+        parser->rare = memory_alloc(sizeof *parser->rare);
+        parser->rare->waiting.parser = parser;
+    }
+    return parser->rare;
+}
+
+static void rare_free_unused(struct ws_parser *parser)
+{
+    struct ws_rare *rare = parser->rare;
+    if (rare->control_size > 0 || rare->waiting.bytes.data != NULL)
+        return;
+    memory_free(rare);
+    parser->rare = NULL;
+}
+
+static void drop_control(struct ws_parser *parser)
+{
+    parser->rare->control_size = 0;
+    parser->rare->control_given = false;
+    rare_free_unused(parser);
+}
+
+static void drop_waiting(struct ws_parser *parser)
+{
+    if (parser->rare == NULL)
+        return;
+    ws_inflater_forget(parser->inflater, &parser->rare->waiting);
+    rare_free_unused(parser);
+}
+
 static enum ws_result fail(struct ws_parser *parser, uint16_t code)
 {
     parser->state = STATE_FAILED;
     parser->error_code = code;
+    drop_waiting(parser);
     return WS_FAILED;
 }
 
-void ws_parser_init(struct ws_parser *parser, enum ws_role role, uint64_t message_max)
+void ws_parser_give_up(struct ws_parser *parser)
 {
-    *parser = (struct ws_parser){.role = (uint8_t)role, .message_max = message_max};
-    parser->header_size = 2;
+    fail(parser, CODE_TRY_LATER);
+}
+
+void ws_parser_release(struct ws_parser *parser)
+{
+    drop_waiting(parser);
+    if (parser->rare != NULL)
+        drop_control(parser);
 }
 
 static bool is_control(uint8_t opcode)
@@ -123,7 +187,12 @@ static bool first_byte_valid(struct ws_parser *parser)
     uint8_t byte = parser->header[0];
     parser->fin = (byte & FIN_BIT) != 0;
     parser->opcode = byte & OPCODE_BITS;
-    if ((byte & RESERVED_BITS) != 0)
+    if ((byte & RESERVED_BITS & ~FRAME_COMPRESSED) != 0)
+        return false;
+    bool compressed = (byte & FRAME_COMPRESSED) != 0;
+    bool may_be =
+        parser->inflater != NULL && (parser->opcode == WS_TEXT || parser->opcode == WS_BINARY);
+    if (compressed && !may_be) /* RFC 7692, section 6: a message's first frame has it */
         return false;
     switch (parser->opcode) {
     case WS_CONTINUATION:
@@ -163,18 +232,18 @@ static uint64_t read_big_endian(const uint8_t *bytes, size_t count)
 }
 
 /* False when the length is not written in the shortest form (RFC 6455, section 5.2). */
-static bool length_read(struct ws_parser *parser)
+static bool length_read(const struct ws_parser *parser, uint64_t *ret_size)
 {
     uint8_t length = parser->header[1] & LENGTH_BITS;
-    parser->payload_left = length;
     if (length == LENGTH_16) {
-        parser->payload_left = read_big_endian(parser->header + 2, 2);
-        return parser->payload_left >= LENGTH_16;
+        *ret_size = read_big_endian(parser->header + 2, 2);
+        return *ret_size >= LENGTH_16;
     }
     if (length == LENGTH_64) {
-        parser->payload_left = read_big_endian(parser->header + 2, 8);
-        return parser->payload_left > UINT16_MAX && parser->payload_left <= INT64_MAX;
+        *ret_size = read_big_endian(parser->header + 2, 8);
+        return *ret_size > UINT16_MAX && *ret_size <= INT64_MAX;
     }
+    *ret_size = length;
     return true;
 }
 
@@ -185,29 +254,40 @@ static void begin_message(struct ws_parser *parser)
     parser->message_size = 0;
     parser->utf8_state = 0;
     parser->part_given = false;
+    parser->compressed = (parser->header[0] & FRAME_COMPRESSED) != 0;
+}
+
+static uint8_t *mask_of(struct ws_parser *parser)
+{
+    return parser->header + WS_HEADER_MAX - MASK_SIZE;
 }
 
 /* WS_NEED_MORE: all is well, the payload follows. */
 static enum ws_result header_end(struct ws_parser *parser)
 {
-    if (!length_read(parser))
+    uint64_t size;
+    if (!length_read(parser, &size))
         return fail(parser, CODE_PROTOCOL);
     if (parser->masked)
-        memcpy(parser->mask, parser->header + parser->header_size - MASK_SIZE, MASK_SIZE);
+        memmove(mask_of(parser), parser->header + parser->header_size - MASK_SIZE, MASK_SIZE);
     parser->mask_index = 0;
     parser->header_have = 0;
     parser->header_size = 2;
     if (is_control(parser->opcode)) {
-        parser->control_size = 0;
+        parser->payload_left = (uint32_t)size;
         parser->state = STATE_CONTROL;
         return WS_NEED_MORE;
     }
     if (parser->opcode != WS_CONTINUATION)
         begin_message(parser);
-    assert(parser->message_size <= parser->message_max);
-    if (parser->payload_left > parser->message_max - parser->message_size)
+    size_t max = parser->message_max;
+    if (parser->compressed)
+        max = ws_compressed_max(max);
+    assert(parser->message_size <= max);
+    if (size > max - parser->message_size)
         return fail(parser, CODE_TOO_BIG);
-    parser->message_size += parser->payload_left;
+    parser->payload_left = (uint32_t)size;
+    parser->message_size += (uint32_t)size;
     parser->state = STATE_DATA;
     return WS_NEED_MORE;
 }
@@ -232,12 +312,12 @@ static struct slice take_payload(struct ws_parser *parser, char **cursor, const 
     char *data = *cursor;
     size_t size = (size_t)(end - data);
     if (size > parser->payload_left)
-        size = (size_t)parser->payload_left;
+        size = parser->payload_left;
     if (parser->masked && size > 0) {
-        ws_mask(data, size, parser->mask, parser->mask_index);
+        ws_mask(data, size, mask_of(parser), parser->mask_index);
         parser->mask_index = (uint8_t)((parser->mask_index + size) % MASK_SIZE);
     }
-    parser->payload_left -= size;
+    parser->payload_left -= (uint32_t)size;
     *cursor = data + size;
     return (struct slice){.data = data, .size = size};
 }
@@ -283,16 +363,55 @@ static enum ws_result parse_data(struct ws_parser *parser, char **cursor, const 
     return WS_DATA;
 }
 
+/* A piece of a compressed message, or all of it. */
+static enum ws_result parse_compressed(struct ws_parser *parser, char **cursor, const char *end,
+                                       struct ws_part *ret_part)
+{
+    assert(parser->in_message);
+    struct slice message = take_payload(parser, cursor, end);
+    if (parser->payload_left == 0)
+        parser->state = STATE_HEADER;
+    bool whole = parser->payload_left == 0 && parser->fin;
+    bool waited = parser->rare != NULL && parser->rare->waiting.bytes.data != NULL;
+    if (message.size > 0 && (waited || !whole)) {
+        ws_inflater_keep(parser->inflater, &rare_of(parser)->waiting, message);
+        if (parser->state == STATE_FAILED)
+            return WS_FAILED;
+        waited = true;
+    }
+    if (!whole)
+        return WS_NEED_MORE;
+    if (waited)
+        message = buffer_slice(&parser->rare->waiting.bytes);
+    struct buffer *inflated;
+    uint16_t code = ws_inflate(parser->inflater, message, &inflated);
+    drop_waiting(parser);
+    if (code != 0)
+        return fail(parser, code);
+    if (parser->message_opcode == WS_TEXT)
+        (void)text_check(parser, buffer_slice(inflated), true);
+    if (parser->state == STATE_FAILED)
+        return WS_FAILED;
+    parser->in_message = false;
+    *ret_part = (struct ws_part){.opcode = (enum ws_opcode)parser->message_opcode,
+                                 .first = true,
+                                 .last = true,
+                                 .data = inflated->data,
+                                 .size = inflated->size};
+    return WS_DATA;
+}
+
 /* A close frame: nothing, or a code and a reason in UTF-8. */
 static enum ws_result close_read(struct ws_parser *parser, struct ws_control *control)
 {
     parser->state = STATE_CLOSED;
+    drop_waiting(parser);
     control->close_code = CODE_NO_STATUS;
-    if (parser->control_size == 0)
+    if (control->payload.size == 0)
         return WS_CONTROL;
-    if (parser->control_size == 1)
+    if (control->payload.size == 1)
         return fail(parser, CODE_PROTOCOL);
-    control->close_code = (uint16_t)read_big_endian(parser->control, 2);
+    control->close_code = (uint16_t)read_big_endian((const uint8_t *)control->payload.data, 2);
     control->payload.data += 2;
     control->payload.size -= 2;
     if (!ws_close_code_valid(control->close_code))
@@ -304,19 +423,29 @@ static enum ws_result close_read(struct ws_parser *parser, struct ws_control *co
     return WS_CONTROL;
 }
 
+/* Puts a piece of a control frame to what came before; returns all of it. */
+static struct slice keep_control(struct ws_parser *parser, struct slice piece)
+{
+    struct ws_rare *rare = rare_of(parser);
+    assert(rare->control_size + piece.size <= WS_CONTROL_MAX);
+    memcpy(rare->control + rare->control_size, piece.data, piece.size);
+    rare->control_size = (uint8_t)(rare->control_size + piece.size);
+    return (struct slice){.data = (const char *)rare->control, .size = rare->control_size};
+}
+
 static enum ws_result parse_control(struct ws_parser *parser, char **cursor, const char *end,
                                     struct ws_control *ret_control)
 {
     struct slice payload = take_payload(parser, cursor, end);
-    assert(parser->control_size + payload.size <= WS_CONTROL_MAX);
-    if (payload.size > 0)
-        memcpy(parser->control + parser->control_size, payload.data, payload.size);
-    parser->control_size = (uint8_t)(parser->control_size + payload.size);
+    bool waited = parser->rare != NULL && parser->rare->control_size > 0;
+    if (payload.size > 0 && (waited || parser->payload_left > 0))
+        payload = keep_control(parser, payload);
     if (parser->payload_left > 0)
         return WS_NEED_MORE;
-    *ret_control = (struct ws_control){
-        .opcode = (enum ws_opcode)parser->opcode,
-        .payload = {.data = (const char *)parser->control, .size = parser->control_size}};
+    if (parser->rare != NULL)
+        parser->rare->control_given = true;
+    *ret_control =
+        (struct ws_control){.opcode = (enum ws_opcode)parser->opcode, .payload = payload};
     parser->state = STATE_HEADER;
     if (parser->opcode == WS_CLOSE)
         return close_read(parser, ret_control);
@@ -330,6 +459,8 @@ static enum ws_result parse_step(struct ws_parser *parser, char **cursor, char *
     case STATE_HEADER:
         return parse_header(parser, cursor, end);
     case STATE_DATA:
+        if (parser->compressed)
+            return parse_compressed(parser, cursor, end, ret_part);
         return parse_data(parser, cursor, end, ret_part);
     case STATE_CONTROL:
         return parse_control(parser, cursor, end, ret_control);
@@ -353,6 +484,8 @@ enum ws_result ws_parse(struct ws_parser *parser, char **cursor, char *end,
                         struct ws_part *ret_part, struct ws_control *ret_control)
 {
     assert(*cursor <= end);
+    if (parser->rare != NULL && parser->rare->control_given)
+        drop_control(parser);
     enum ws_result result;
     do {
         result = parse_step(parser, cursor, end, ret_part, ret_control);

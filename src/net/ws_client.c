@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "net/http.h"
 #include "net/url.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -37,16 +38,18 @@ enum client_state {
 
 struct ws_client {
     struct ws_client_callbacks callbacks;
-    void *context;              /* borrowed */
-    struct tcp *tcp;            /* owned; NULL when closed */
-    struct timer *timer;        /* owned: for opening, closing, telling */
-    struct http_reader *reader; /* owned, during the handshake */
-    struct buffer message;      /* one that came in pieces, and padding */
+    void *context;                /* borrowed */
+    struct tcp *tcp;              /* owned; NULL when closed */
+    struct timer *timer;          /* owned: for opening, closing, telling */
+    struct http_reader *reader;   /* owned, during the handshake */
+    struct ws_inflater *inflater; /* owned; NULL when compression was not negotiated */
+    struct buffer message;        /* one that came in pieces, and padding */
     struct buffer output;
     struct url url;
     enum client_state state;
     unsigned depth; /* of our callbacks running */
     bool destroyed; /* inside one: freed when it returns */
+    bool deflate;   /* compression is offered */
     uint32_t connect_ms;
     size_t message_max;
     char reason[REASON_MAX];
@@ -61,6 +64,8 @@ struct ws_client {
 static void client_free(struct ws_client *client)
 {
     http_reader_destroy(client->reader);
+    ws_parser_release(&client->parser);
+    ws_inflater_destroy(client->inflater);
     buffer_release(&client->message);
     buffer_release(&client->output);
     memory_free(client);
@@ -282,12 +287,12 @@ static void send_request(struct ws_client *client)
     ws_key_make(client->key);
     struct buffer request;
     buffer_init(&request, HANDSHAKE_MAX);
-    buffer_append_format(&request,
-                         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"
-                         "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
-                         "Sec-WebSocket-Version: 13\r\nUser-Agent: tickwire/" TICKWIRE_VERSION
-                         "\r\n\r\n",
-                         client->url.target, host, client->key);
+    buffer_append_format(
+        &request,
+        "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
+        "Sec-WebSocket-Version: 13\r\nUser-Agent: tickwire/" TICKWIRE_VERSION "\r\n%s\r\n",
+        client->url.target, host, client->key, client->deflate ? WS_DEFLATE_OFFER : "");
     assert(!request.overflowed);
     size_t taken = tcp_send(client->tcp, request.data, request.size);
     if (taken < request.size) /* nothing else is on its way: the connection is broken */
@@ -295,10 +300,26 @@ static void send_request(struct ws_client *client)
     buffer_release(&request);
 }
 
+/* As ws_handshake_accepted, with what was offered. */
+static int handshake_end(struct ws_client *client, const struct http_head *answer, struct err *err)
+{
+    if (!client->deflate)
+        return ws_handshake_accepted(answer, client->key, err);
+    bool granted = false;
+    int failed = ws_handshake_accepted_but_extension(answer, client->key, err);
+    if (failed == 0)
+        failed = ws_deflate_answered(answer, &granted, err);
+    if (failed == 0 && granted) {
+        client->inflater = ws_inflater_create(client->message_max, 0);
+        ws_parser_set_inflater(&client->parser, client->inflater);
+    }
+    return failed;
+}
+
 static void take_answer(struct ws_client *client, const struct http_head *answer)
 {
     struct err err;
-    if (ws_handshake_accepted(answer, client->key, &err) != 0) {
+    if (handshake_end(client, answer, &err) != 0) {
         finish_failed(client, "%s", err.text);
         return;
     }
@@ -425,6 +446,7 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     client->context = context;
     client->url = url;
     client->connect_ms = options->connect_ms;
+    client->deflate = options->deflate;
     client->message_max = options->message_max;
     client->reader = http_reader_create(HTTP_KIND_ANSWER);
     buffer_init(&client->message, options->message_max + LIMIT_PADDING);

@@ -30,6 +30,8 @@ struct ws_client_options {
     size_t message_max;  /* a longer message ends the connection with 1009 */
     size_t queue_max;    /* bytes of output waiting at most; beyond it the connection fails */
     uint32_t connect_ms; /* for address, TCP and handshake together */
+    /* permessage-deflate is offered, and messages come inflated; what is sent stays plain */
+    bool deflate;
 };
 
 /* on_closed follows for whatever is wrong but the URL, which is answered here. url is copied. */

@@ -39,7 +39,9 @@ struct fixture {
     const char *script; /* what the peer sends after the handshake */
     size_t script_size;
     bool byte_by_byte;
-    const char *answer; /* instead of a handshake */
+    const char *answer;     /* instead of a handshake */
+    bool deflate;           /* is offered */
+    const char *extensions; /* what the peer says of them, a whole line; NULL: nothing */
     uint32_t connect_ms;
     size_t message_max;
     bool long_messages; /* logged by size alone */
@@ -128,7 +130,7 @@ static inline bool answer_handshake(struct peer *peer)
     struct fixture *fixture = peer->context;
     char key[WS_KEY_SIZE + 1];
     char accept[WS_ACCEPT_SIZE + 1];
-    char answer[200];
+    char answer[400];
     peer_accept(peer);
     if (!peer_receive_until(peer, "\r\n\r\n"))
         return false;
@@ -143,8 +145,8 @@ static inline bool answer_handshake(struct peer *peer)
     ws_accept_for((struct slice){.data = key, .size = WS_KEY_SIZE}, accept);
     snprintf(answer, sizeof(answer),
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Accept: %s\r\n\r\n",
-             accept);
+             "Sec-WebSocket-Accept: %s\r\n%s\r\n",
+             accept, fixture->extensions == NULL ? "" : fixture->extensions);
     struct buffer out; /* the first frames come in the same packet as the answer */
     buffer_init(&out, 16 << 20);
     buffer_append_text(&out, answer);
@@ -188,7 +190,8 @@ static inline void open_url(struct fixture *fixture, const char *url)
     const struct ws_client_options options = {.url = url,
                                               .message_max = fixture->message_max,
                                               .queue_max = QUEUE_MAX,
-                                              .connect_ms = fixture->connect_ms};
+                                              .connect_ms = fixture->connect_ms,
+                                              .deflate = fixture->deflate};
     struct err err = {.code = 0};
     int failed =
         ws_client_open(fixture->loop, &options, &callbacks, fixture, &fixture->client, &err);

@@ -56,6 +56,7 @@ static void serve_echo(struct peer *peer)
         }
         buffer_clear(&peer->seen);
     }
+    ws_parser_release(&parser);
     buffer_release(&out);
 }
 

@@ -132,6 +132,75 @@ static void test_request(void **state)
     release(&fixture);
 }
 
+#define GRANTED                                                                                    \
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "                   \
+    "server_max_window_bits=9\r\n"
+#define COMPRESSED                                                                                 \
+    "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"                                                         \
+    "\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00" CLOSE_FRAME
+#define REFUSED "closed:1006:HTTP 101 with an extension that was not "
+
+struct compression_case {
+    bool offered;
+    const char *extensions;
+    const char *expected;
+};
+
+static void test_compression(void **state)
+{
+    (void)state;
+    static const struct compression_case cases[] = {
+        {true, GRANTED, "open 1:Hello 1:Hello " CLOSED},
+        {true, NULL, "open closed:1006:the peer broke the WebSocket protocol (1002)"},
+        {false, GRANTED, REFUSED "asked for"},
+        {true, "Sec-WebSocket-Extensions: permessage-deflate\r\n", REFUSED "offered"},
+        {true, "Sec-WebSocket-Extensions: mux\r\n", REFUSED "offered"},
+    };
+    for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        set_script(&fixture, SLICE(COMPRESSED));
+        fixture.deflate = cases[i / 2].offered;
+        fixture.extensions = cases[i / 2].extensions;
+        fixture.byte_by_byte = i % 2 != 0;
+        run(&fixture, serve_script);
+        assert_string_equal(fixture.log.data, cases[i / 2].expected);
+        release(&fixture);
+    }
+}
+
+/* The message that is being told lies in memory of the client. */
+static void test_destroyed_by_a_compressed_message(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    set_script(&fixture, SLICE(COMPRESSED));
+    fixture.deflate = true;
+    fixture.extensions = GRANTED;
+    fixture.on_message = ACTION_DESTROY;
+    run(&fixture, serve_script);
+    assert_string_equal(fixture.log.data, "open 1:Hello ");
+    release(&fixture);
+}
+
+static void test_offer(void **state)
+{
+    (void)state;
+    for (int offered = 0; offered < 2; offered++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        fixture.deflate = offered != 0;
+        run(&fixture, keep_request);
+        bool found = strstr(fixture.peer.seen.data,
+                            "\r\nSec-WebSocket-Extensions: permessage-deflate; "
+                            "server_no_context_takeover; client_no_context_takeover; "
+                            "client_max_window_bits\r\n\r\n") != NULL;
+        assert_int_equal(found, offered);
+        release(&fixture);
+    }
+}
+
 static void test_peer_leaves(void **state)
 {
     (void)state;
@@ -252,6 +321,9 @@ int main(void)
         cmocka_unit_test(test_violations),
         cmocka_unit_test(test_request_and_what_the_peer_gets),
         cmocka_unit_test(test_request),
+        cmocka_unit_test(test_compression),
+        cmocka_unit_test(test_destroyed_by_a_compressed_message),
+        cmocka_unit_test(test_offer),
         cmocka_unit_test(test_peer_leaves),
         cmocka_unit_test(test_refused_handshakes),
         cmocka_unit_test(test_no_answer_to_the_handshake),

@@ -72,7 +72,8 @@ unsigned ws_handshake_check(const struct http_head *request, const char **ret_re
     return 0;
 }
 
-int ws_handshake_accepted(const struct http_head *answer, const char *key, struct err *err)
+int ws_handshake_accepted_but_extension(const struct http_head *answer, const char *key,
+                                        struct err *err)
 {
     if (answer->status != 101)
         return err_set(err, -EPROTO, "HTTP %u instead of a WebSocket", answer->status);
@@ -82,9 +83,17 @@ int ws_handshake_accepted(const struct http_head *answer, const char *key, struc
     ws_accept_for(slice_of(key), expected);
     if (!slice_is(http_header_find(answer, "Sec-WebSocket-Accept"), expected))
         return err_set(err, -EPROTO, "HTTP 101 with a wrong Sec-WebSocket-Accept");
-    if (http_header_find(answer, "Sec-WebSocket-Extensions").data != NULL)
-        return err_set(err, -EPROTO, "HTTP 101 with an extension that was not asked for");
     if (http_header_find(answer, "Sec-WebSocket-Protocol").data != NULL)
         return err_set(err, -EPROTO, "HTTP 101 with a subprotocol that was not asked for");
+    return 0;
+}
+
+int ws_handshake_accepted(const struct http_head *answer, const char *key, struct err *err)
+{
+    int failed = ws_handshake_accepted_but_extension(answer, key, err);
+    if (failed != 0)
+        return failed;
+    if (http_header_find(answer, "Sec-WebSocket-Extensions").data != NULL)
+        return err_set(err, -EPROTO, "HTTP 101 with an extension that was not asked for");
     return 0;
 }

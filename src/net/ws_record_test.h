@@ -8,9 +8,10 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "net/ws.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 struct ws_record {
     struct ws_parser parser;
@@ -45,6 +46,12 @@ static inline void ws_record_control(struct buffer *text, const struct ws_contro
     buffer_append_text(text, "]");
 }
 
+/* The text stays; the caller releases it. */
+static inline void ws_record_end(struct ws_record *record)
+{
+    ws_parser_release(&record->parser);
+}
+
 /* Feeds one piece. */
 static inline void ws_record_feed(struct ws_record *record, const char *data, size_t size)
 {
@@ -70,4 +77,47 @@ static inline void ws_record_feed(struct ws_record *record, const char *data, si
         assert(cursor == piece + size); /* all has been taken */
     memory_free(piece);
     assert(!record->text.overflowed);
+}
+
+/* ---- cuts ---- */
+
+enum ws_cuts { WS_CUTS_NONE, WS_CUTS_EACH_BYTE, WS_CUTS_RANDOM };
+
+/* Of the rounds 0, 1 and all others. */
+static inline enum ws_cuts ws_cuts_of(int round)
+{
+    return round == 0 ? WS_CUTS_NONE : round == 1 ? WS_CUTS_EACH_BYTE : WS_CUTS_RANDOM;
+}
+
+static inline size_t ws_piece_size(enum ws_cuts cuts, size_t left)
+{
+    switch (cuts) {
+    case WS_CUTS_NONE:
+        return left;
+    case WS_CUTS_EACH_BYTE:
+        return 1;
+    case WS_CUTS_RANDOM:
+        break;
+    }
+    size_t size = (size_t)rand() % 23 + 1;
+    return size < left ? size : left;
+}
+
+/* The record of these bytes, to be freed. inflater: NULL when compression was not negotiated. */
+static inline char *ws_record_of(struct slice bytes, enum ws_role role, uint64_t message_max,
+                                 struct ws_inflater *inflater, enum ws_cuts cuts)
+{
+    struct ws_record record;
+    ws_record_init(&record, role, message_max);
+    if (inflater != NULL)
+        ws_parser_set_inflater(&record.parser, inflater);
+    for (size_t i = 0; i < bytes.size;) {
+        size_t size = ws_piece_size(cuts, bytes.size - i);
+        ws_record_feed(&record, bytes.data + i, size);
+        i += size;
+    }
+    ws_record_end(&record);
+    char *text = memory_copy_text(record.text.data);
+    buffer_release(&record.text);
+    return text;
 }

@@ -44,42 +44,11 @@ static void add_text(struct script *script, unsigned first_byte, const char *pay
     add(script, first_byte, payload, strlen(payload));
 }
 
-enum cuts { CUTS_NONE, CUTS_EACH_BYTE, CUTS_RANDOM };
-
-static size_t piece_size(enum cuts cuts, size_t left)
-{
-    switch (cuts) {
-    case CUTS_NONE:
-        return left;
-    case CUTS_EACH_BYTE:
-        return 1;
-    case CUTS_RANDOM:
-        break;
-    }
-    size_t size = (size_t)rand() % 23 + 1;
-    return size < left ? size : left;
-}
-
-static char *record_of(struct slice bytes, enum ws_role role, enum cuts cuts)
-{
-    struct ws_record record;
-    ws_record_init(&record, role, MESSAGE_MAX);
-    for (size_t i = 0; i < bytes.size;) {
-        size_t size = piece_size(cuts, bytes.size - i);
-        ws_record_feed(&record, bytes.data + i, size);
-        i += size;
-    }
-    char *text = memory_copy_text(record.text.data);
-    buffer_release(&record.text);
-    return text;
-}
-
 /* The bytes give the expected record however they are cut. */
 static void expect_bytes(struct slice bytes, enum ws_role role, const char *expected)
 {
     for (int round = 0; round < 22; round++) {
-        enum cuts cuts = round == 0 ? CUTS_NONE : round == 1 ? CUTS_EACH_BYTE : CUTS_RANDOM;
-        char *text = record_of(bytes, role, cuts);
+        char *text = ws_record_of(bytes, role, MESSAGE_MAX, NULL, ws_cuts_of(round));
         assert_string_equal(text, expected);
         memory_free(text);
     }
@@ -165,6 +134,7 @@ static void test_long_messages(void **state)
         assert_int_equal(record.text.size, 2 * sizes[i] + 4);
         assert_memory_equal(record.text.data, "(1 7878", 7);
         assert_memory_equal(record.text.data + record.text.size - 5, "7878)", 5);
+        ws_record_end(&record);
         buffer_release(&record.text);
         buffer_release(&script.bytes);
         memory_free(payload);
