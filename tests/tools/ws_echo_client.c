@@ -131,7 +131,8 @@ static void connect_next(struct run *run)
     struct ws_client_options options = {.url = url,
                                         .message_max = MESSAGE_MAX,
                                         .queue_max = QUEUE_MAX,
-                                        .connect_ms = LIMIT_CONNECT_MS};
+                                        .connect_ms = LIMIT_CONNECT_MS,
+                                        .deflate = true};
     run->opened = false;
     if (ws_client_open(run->loop, &options, &callbacks, run, &run->client, &err) != 0)
         fail(run, err.text);
