@@ -14,6 +14,7 @@
 #define LIMIT_LOG_SITE_PER_SECOND 20
 #define LIMIT_METRIC_SERIES 4096
 #define LIMIT_METRIC_LABELS 160
+#define LIMIT_METRIC_OBSERVED_US 3600000000 /* an hour; more is no latency but another clock */
 
 /* net */
 #define LIMIT_READ_BUFFER                                                                          \
@@ -30,6 +31,13 @@
                     */
 #define LIMIT_URL 1024
 #define LIMIT_HOST 256
+
+/* access */
+#define LIMIT_ACCESS_TOKEN (8 * KIBIBYTE) /* a token as a client sends it */
+#define LIMIT_ACCESS_TOKEN_MIN 16         /* a token of a file: shorter ones can be guessed */
+#define LIMIT_ACCESS_TOKENS 1000          /* of one file; each is compared at each request */
+#define LIMIT_ACCESS_NAME 64              /* of a token, terminated */
+#define LIMIT_ACCESS_FILE (256 * KIBIBYTE)
 
 /* messages */
 #define LIMIT_EXCHANGE_MESSAGE (2 * MEBIBYTE)

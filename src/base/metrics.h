@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters and gauges by family (one table, METRIC_TABLE, names them all) and label set. Series are
- * made at start-up or when an object is made, never per message; adding is one relaxed atomic, from
- * any thread. The number of series is bounded by LIMIT_METRIC_SERIES: beyond it metric_series
- * returns a shared overflow series.
+ * Counters, gauges and histograms by family (one table, METRIC_TABLE, names them all) and label
+ * set. The number of series is bounded by LIMIT_METRIC_SERIES: beyond it metric_series returns a
+ * shared overflow series, which is never written out.
+ *
+ * Threads: series are made and written out by the main thread alone, at start-up or when an object
+ * is made, never per message; the main thread hands them to whoever uses them. The values may be
+ * changed by any thread: adding is one relaxed atomic, observing two. Threads that observe often
+ * take a series each, or metric_observe_many, so that they do not fight for one cache line.
  */
 #pragma once
 
 #include "base/buffer.h"
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 /* X(enum suffix, name without prefix, kind, help) */
 #define METRIC_TABLE(X)                                                                            \
@@ -33,6 +37,12 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
     X(EARLY, "sequence_gaps_total", METRIC_COUNTER, "Records ahead of their turn, dropped")        \
     X(RECORDS_UNREADABLE, "records_unreadable_total", METRIC_COUNTER,                              \
       "Accepted records that the keeper could not read")                                           \
+    X(EXCHANGE_LATENCY, "exchange_latency_seconds", METRIC_HISTOGRAM,                              \
+      "From the exchange's own time of an event to its receipt, where it gives one")               \
+    X(PUBLISH_LATENCY, "publish_latency_seconds", METRIC_HISTOGRAM,                                \
+      "From receipt of a message to the log's acceptance of what it brought")                      \
+    X(DELIVERY_LATENCY, "delivery_latency_seconds", METRIC_HISTOGRAM,                              \
+      "From the log's acceptance to the kernel's, for clients that keep up")                       \
     X(LOG_BYTES, "log_bytes", METRIC_GAUGE, "Bytes of the log kept for resume")                    \
     X(SEQUENCE, "sequence", METRIC_GAUGE, "Number of the last accepted record")                    \
     X(EPOCH, "epoch", METRIC_GAUGE, "Epoch of the stream")                                         \
@@ -47,11 +57,18 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
     X(SENT_MESSAGES, "messages_out_total", METRIC_COUNTER, "Sequenced messages sent to clients")   \
     X(SNAPSHOTS, "snapshots_built_total", METRIC_COUNTER, "Snapshots built for joining clients")   \
     X(HTTP_REQUESTS, "http_requests_total", METRIC_COUNTER, "HTTP requests, by status")            \
+    X(ACCESS_CHECKS, "access_checks_total", METRIC_COUNTER,                                        \
+      "Requests whose right to read or write was judged, by result")                               \
     X(LOG_LINES_LOST, "log_lines_lost_total", METRIC_COUNTER,                                      \
       "Log lines dropped, the ring being full")                                                    \
     X(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time of the process")         \
     X(PROCESS_MEMORY, "process_resident_memory_bytes", METRIC_GAUGE,                               \
-      "Resident memory of the process")
+      "Resident memory of the process")                                                            \
+    X(PROCESS_FILES, "process_open_fds", METRIC_GAUGE, "File descriptors open")                    \
+    X(PROCESS_FILES_MAX, "process_max_fds", METRIC_GAUGE, "File descriptors that may be open")     \
+    X(PROCESS_THREADS, "process_threads", METRIC_GAUGE, "Threads of the process")                  \
+    X(PROCESS_START, "process_start_time_seconds", METRIC_GAUGE,                                   \
+      "Wall time at which the process started")
 
 enum metric_family {
 #define X(suffix, name, kind, help) METRIC_##suffix,
@@ -63,16 +80,26 @@ enum metric_family {
 struct metric; /* one series; lives as long as the process */
 
 /* labels: `exchange="upbit",type="trade"`, or "" for none; the same labels give the same series.
- * Main thread. */
+ * `le` is a histogram's own. Main thread. */
 struct metric *metric_series(enum metric_family family, const char *labels);
 
+/* Counters and gauges. */
 void metric_add(struct metric *metric, uint64_t amount);
 void metric_set(struct metric *metric, int64_t value);
 int64_t metric_value(const struct metric *metric);
 
 /*
+ * Histograms: one value, or `count` equal ones. The buckets are the same for every family, from
+ * 10 us to 10 s (metrics.c). A negative value, which two clocks that differ give, counts as 0; one
+ * over LIMIT_METRIC_OBSERVED_US as that. The sum wraps as a counter that starts anew.
+ */
+void metric_observe(struct metric *metric, int64_t value_us);
+void metric_observe_many(struct metric *metric, int64_t value_us, uint64_t count);
+
+/*
  * Appends every series in Prometheus' text format 0.0.4; families without series are left out. A
- * family whose name contains "_seconds" keeps microseconds and is written as a decimal. CPU time
- * and memory of the process are read here. Main thread.
+ * family whose name contains "_seconds" keeps microseconds and is written as a decimal. What is
+ * told of the process is read here, from /proc; what it does not say is left out (the number of
+ * open files is known from Linux 6.2 on). Main thread.
  */
 void metric_write_all(struct buffer *out);

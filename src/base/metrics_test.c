@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/metrics.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +74,17 @@ static void seconds_are_decimals(void **state)
     }
 }
 
+static int64_t number_of(const struct buffer *out, const char *name)
+{
+    char start[100];
+    long long number = -1;
+    int size = snprintf(start, sizeof start, "\ntickwire_%s ", name);
+    const char *line = strstr(out->data, start);
+    assert_non_null(line);
+    assert_int_equal(sscanf(line + size, "%lld", &number), 1);
+    return number;
+}
+
 static void process_is_read(void **state)
 {
     struct buffer *out = *state;
@@ -82,6 +95,124 @@ static void process_is_read(void **state)
     assert_int_equal(sscanf(memory, " tickwire_process_resident_memory_bytes %lld", &bytes), 1);
     assert_in_range(bytes, 100000, 100000000000);
     assert_non_null(strstr(out->data, "\ntickwire_process_cpu_seconds_total "));
+    assert_in_range(number_of(out, "process_threads"), 1, 16);
+    assert_in_range(number_of(out, "process_max_fds"), 3, INT64_MAX);
+    if (strstr(out->data, "process_open_fds") != NULL)
+        assert_in_range(number_of(out, "process_open_fds"), 1, 1000);
+}
+
+static void start_time_is_near_now_and_stays(void **state)
+{
+    struct buffer *out = *state;
+    written(out);
+    int64_t started = number_of(out, "process_start_time_seconds");
+    int64_t now = clock_wall_us() / 1000000;
+    assert_in_range(started, now - 600, now);
+    written(out);
+    assert_int_equal(number_of(out, "process_start_time_seconds"), started);
+}
+
+/* ---- histograms ---- */
+
+struct histogram_row {
+    int64_t value_us;
+    const char *first;  /* the bucket that is the first to count it */
+    const char *before; /* the one below; NULL: none */
+};
+
+static void expect_line(struct buffer *out, const char *labels, const char *le, unsigned count)
+{
+    char line[200];
+    snprintf(line, sizeof line, "\ntickwire_delivery_latency_seconds_bucket{%s,le=\"%s\"} %u\n",
+             labels, le, count);
+    if (strstr(written(out), line) == NULL)
+        fail_msg("no%sin:\n%s", line, out->data);
+}
+
+static void a_bound_belongs_to_its_bucket(void **state)
+{
+    static const struct histogram_row rows[] = {
+        {INT64_MIN, "0.00001", NULL}, {-1, "0.00001", NULL},       {0, "0.00001", NULL},
+        {10, "0.00001", NULL},        {11, "0.000025", "0.00001"}, {50, "0.00005", "0.000025"},
+        {101, "0.00025", "0.0001"},   {1000, "0.001", "0.0005"},   {1001, "0.0025", "0.001"},
+        {1000000, "1.0", "0.5"},      {10000000, "10.0", "5.0"},   {10000001, "+Inf", "10.0"},
+        {INT64_MAX, "+Inf", "10.0"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char labels[32];
+        snprintf(labels, sizeof labels, "row=\"%zu\"", i);
+        metric_observe(metric_series(METRIC_DELIVERY_LATENCY, labels), rows[i].value_us);
+        expect_line(*state, labels, rows[i].first, 1);
+        expect_line(*state, labels, "+Inf", 1);
+        if (rows[i].before != NULL)
+            expect_line(*state, labels, rows[i].before, 0);
+    }
+}
+
+static void a_histogram_is_written_whole(void **state)
+{
+    struct buffer *out = *state;
+    struct metric *latency = metric_series(METRIC_PUBLISH_LATENCY, "");
+    metric_observe_many(latency, 400, 3);
+    metric_observe(latency, 1500000);
+    metric_observe(latency, -7);
+    const char *expected = "# TYPE tickwire_publish_latency_seconds histogram\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.00001\"} 1\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.000025\"} 1\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.00005\"} 1\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.0001\"} 1\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.00025\"} 1\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.0005\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.001\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.0025\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.005\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.01\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.025\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.05\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.1\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.25\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"0.5\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"1.0\"} 4\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"2.5\"} 5\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"5.0\"} 5\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"10.0\"} 5\n"
+                           "tickwire_publish_latency_seconds_bucket{le=\"+Inf\"} 5\n"
+                           "tickwire_publish_latency_seconds_sum 1.501200\n"
+                           "tickwire_publish_latency_seconds_count 5\n";
+    assert_non_null(strstr(written(out), expected));
+}
+
+static void an_endless_value_counts_as_an_hour(void **state)
+{
+    struct buffer *out = *state;
+    struct metric *latency = metric_series(METRIC_EXCHANGE_LATENCY, "exchange=\"x\"");
+    metric_observe(latency, INT64_MAX);
+    metric_observe(latency, 3600000000);
+    assert_non_null(strstr(
+        written(out), "\ntickwire_exchange_latency_seconds_sum{exchange=\"x\"} 7200.000000\n"));
+}
+
+#define OBSERVERS 4
+#define OBSERVATIONS 20000
+
+static void *observe_often(void *context)
+{
+    for (int64_t i = 0; i < OBSERVATIONS; i++)
+        metric_observe(context, i % 2 == 0 ? 5 : 700);
+    return NULL;
+}
+
+static void threads_observe_together(void **state)
+{
+    struct metric *latency = metric_series(METRIC_DELIVERY_LATENCY, "by=\"threads\"");
+    pthread_t threads[OBSERVERS];
+    for (size_t i = 0; i < OBSERVERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, observe_often, latency), 0);
+    for (size_t i = 0; i < OBSERVERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    expect_line(*state, "by=\"threads\"", "0.00001", OBSERVERS * OBSERVATIONS / 2);
+    expect_line(*state, "by=\"threads\"", "0.0005", OBSERVERS * OBSERVATIONS / 2);
+    expect_line(*state, "by=\"threads\"", "0.001", OBSERVERS * OBSERVATIONS);
 }
 
 /* Last: it uses up the series. */
@@ -96,6 +227,7 @@ static void too_many_series_share_one(void **state)
     }
     assert_ptr_equal(overflow, metric_series(METRIC_EPOCH, ""));
     metric_add(overflow, 1); /* harmless */
+    metric_observe(metric_series(METRIC_EXCHANGE_LATENCY, "exchange=\"late\""), 1);
     assert_null(strstr(written(out), "tickwire_epoch"));
 
     char labels[LIMIT_METRIC_LABELS + 1];
@@ -113,6 +245,11 @@ int main(void)
         cmocka_unit_test_prestate(gauges_stand_without_labels, &out),
         cmocka_unit_test_prestate(seconds_are_decimals, &out),
         cmocka_unit_test_prestate(process_is_read, &out),
+        cmocka_unit_test_prestate(start_time_is_near_now_and_stays, &out),
+        cmocka_unit_test_prestate(a_bound_belongs_to_its_bucket, &out),
+        cmocka_unit_test_prestate(a_histogram_is_written_whole, &out),
+        cmocka_unit_test_prestate(an_endless_value_counts_as_an_hour, &out),
+        cmocka_unit_test_prestate(threads_observe_together, &out),
         cmocka_unit_test_prestate(too_many_series_share_one, &out),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

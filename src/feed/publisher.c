@@ -34,6 +34,7 @@ struct publisher {
     struct metric *events[EVENT_TYPE_COUNT];
     struct metric *published[EVENT_TYPE_COUNT];
     struct metric *repeated;
+    struct metric *latency; /* exchange time to receipt */
 };
 
 struct publisher *publisher_create(const struct exchange *exchange, struct sequencer *sequencer,
@@ -55,6 +56,7 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
     }
     snprintf(labels, sizeof labels, "exchange=\"%s\"", exchange->name);
     publisher->repeated = metric_series(METRIC_DUPLICATES, labels);
+    publisher->latency = metric_series(METRIC_EXCHANGE_LATENCY, labels);
     return publisher;
 }
 
@@ -245,11 +247,20 @@ static void publish_book(struct publisher *publisher, struct track *track,
     track_keep_view(track, bids, asks);
 }
 
+/* Trades that the exchange says again, or that were fetched, were made long before they came. */
+static void observe_latency(struct publisher *publisher, const struct event *event)
+{
+    bool live = event->type != EVENT_TRADE || event->trade.origin == TRADE_LIVE;
+    if (event->exchange_us != 0 && live)
+        metric_observe(publisher->latency, event->received_us - event->exchange_us);
+}
+
 void publisher_event(struct publisher *publisher, struct instrument *instrument,
                      const struct event *event)
 {
     struct track *track = publisher_track(publisher, instrument);
     metric_add(publisher->events[event->type], 1);
+    observe_latency(publisher, event);
     switch (event->type) {
     case EVENT_TRADE:
         if (trade_repeated(track, &event->trade))

@@ -2,6 +2,7 @@
 /* What of an exchange's events becomes a record, through a real sequencer, carrier and journal. */
 #include "feed/publisher.h"
 
+#include "base/metrics.h"
 #include "stream/journal.h"
 
 #include <setjmp.h>
@@ -190,6 +191,48 @@ static void a_lost_connection_takes_the_books_back(void **state)
     instruments_destroy(instruments);
 }
 
+static void expect_written(const char *line)
+{
+    struct buffer out;
+    buffer_init(&out, MEBIBYTE);
+    metric_write_all(&out);
+    if (strstr(out.data, line) == NULL)
+        fail_msg("no %s in:\n%s", line, out.data);
+    buffer_release(&out);
+}
+
+/* In a series of its own, because the others count as well. */
+static void latency_is_from_the_exchange_to_us(void **state)
+{
+    static const struct exchange exchange = {.name = "timed"};
+    struct fixture *fixture = *state;
+    struct publisher *publisher = publisher_create(&exchange, fixture->sequencer, 2);
+    const struct {
+        int64_t exchange_us;
+        enum trade_origin origin;
+    } rows[] = {
+        {1000000 - 300, TRADE_LIVE},
+        {1000000 + 70, TRADE_LIVE}, /* its clock is ahead: 0 */
+        {0, TRADE_LIVE},            /* not given */
+        {5, TRADE_SNAPSHOT},        /* old by nature */
+        {5, TRADE_REST},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event = trade("", rows[i].origin);
+        event.symbol = &fixture->instrument.symbol;
+        event.exchange_us = rows[i].exchange_us;
+        event.received_us = 1000000;
+        publisher_event(publisher, &fixture->instrument, &event);
+    }
+#define LATENCY "\ntickwire_exchange_latency_seconds"
+    expect_written(LATENCY "_bucket{exchange=\"timed\",le=\"0.00001\"} 1\n");
+    expect_written(LATENCY "_bucket{exchange=\"timed\",le=\"0.00025\"} 1\n");
+    expect_written(LATENCY "_bucket{exchange=\"timed\",le=\"0.0005\"} 2\n");
+    expect_written(LATENCY "_sum{exchange=\"timed\"} 0.000300\n");
+    expect_written(LATENCY "_count{exchange=\"timed\"} 2\n");
+    publisher_destroy(publisher);
+}
+
 static void candles_are_not_part_of_the_stream(void **state)
 {
     assert_string_equal(published(*state, (struct event){.type = EVENT_CANDLE}), "");
@@ -214,6 +257,7 @@ int main(void)
         TEST(a_whole_book_becomes_a_snapshot_then_differences),
         TEST(a_difference_without_a_snapshot_is_said_once_a_connection),
         TEST(a_lost_connection_takes_the_books_back),
+        TEST(latency_is_from_the_exchange_to_us),
         TEST(candles_are_not_part_of_the_stream),
         TEST(a_status_is_of_the_exchange),
     };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #define NS_PER_MS 1000000
+#define NS_PER_US 1000
 #define WATCH_MS 1000
 #define CLOSE_NORMAL 1000
 
@@ -47,7 +48,7 @@ struct session {
     void *adapter_state; /* NULL when the adapter keeps none */
     struct event_batch *batch;
     struct metric *verdicts[DECODE_VERDICT_COUNT];
-    struct metric *malformed, *left_out, *reconnects, *state_gauge, *age;
+    struct metric *malformed, *left_out, *reconnects, *state_gauge, *age, *publish_latency;
     char url[LIMIT_URL];
 };
 
@@ -245,6 +246,9 @@ static void session_events(struct session *session)
     const struct event_batch *batch = session->batch;
     for (uint32_t i = 0; i < batch->event_count; i++)
         publisher_event(session->publisher, batch->instrument[i], &batch->event[i]);
+    /* A carrier that accepts later will need its own end of this. */
+    metric_observe(session->publish_latency,
+                   (clock_monotonic_ns() - session->heard_ns) / NS_PER_US);
 }
 
 static void session_on_message(void *context, enum ws_opcode opcode, char *data, size_t size)
@@ -348,6 +352,7 @@ static void session_make_metrics(struct session *session)
     session->reconnects = metric_series(METRIC_RECONNECTS, labels);
     session->state_gauge = metric_series(METRIC_EXCHANGE_STATE, labels);
     session->age = metric_series(METRIC_EXCHANGE_AGE, labels);
+    session->publish_latency = metric_series(METRIC_PUBLISH_LATENCY, labels);
 }
 
 bool session_want(struct session *session, const struct symbol *symbol, uint32_t channels)

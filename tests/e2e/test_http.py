@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 
 import pytest
 
@@ -103,7 +104,27 @@ def test_metrics(played):
     assert metrics.value("tickwire_log_bytes") > 0
     assert metrics.value("tickwire_process_resident_memory_bytes") > 1_000_000
     assert 0 < metrics.value("tickwire_process_cpu_seconds_total") < 1000
+    assert metrics.value("tickwire_process_threads") >= 2
+    assert metrics.value("tickwire_process_max_fds") >= 200
+    assert metrics.value("tickwire_process_open_fds") != 1  # 0: the system does not say
+    assert time.time() - 3600 < metrics.value("tickwire_process_start_time_seconds") < time.time()
     assert all(name.startswith("tickwire_") for name in metrics.types)
+
+
+def test_latencies(played):
+    metrics = Metrics(played.node)
+    for exchange in ("binance", "upbit", "bithumb"):
+        messages = metrics.value("tickwire_exchange_messages_total", exchange=exchange,
+                                 verdict="events")
+        assert metrics.value("tickwire_publish_latency_seconds_count", exchange=exchange) \
+            == messages > 0
+        timed = metrics.value("tickwire_exchange_latency_seconds_count", exchange=exchange)
+        live = sum(message["exchange"] == exchange and message["type"] == "trade"
+                   and "origin" not in message for message in played.sequenced)
+        assert timed >= live > 0
+    mean = metrics.total("tickwire_publish_latency_seconds_sum") \
+        / metrics.total("tickwire_publish_latency_seconds_count")
+    assert mean < 1
 
 
 @pytest.mark.parametrize("path", [
