@@ -91,6 +91,7 @@
     (64 * KIBIBYTE) /* text of one frame of a batch, unless one message is longer                  \
                      */
 #define LIMIT_GATEWAY_THREADS 64
+#define LIMIT_INFLATE_WAITING (4 * MEBIBYTE) /* compressed messages come in part, a thread */
 #define LIMIT_RESUME_WAIT_MS 2000
 #define LIMIT_CLIENT_STUCK_MS                                                                      \
     60000 /* a client that takes nothing of what it is owed is dropped                             \

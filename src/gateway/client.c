@@ -6,6 +6,7 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -150,10 +151,9 @@ static void client_send_live(struct client *client)
     struct worker_context *context = worker_context(client->worker);
     struct cursor *cursor = &client->cursor;
     int64_t from = cursor->seq;
-    size_t max = context->options->send_buffer;
-    struct slice frames = client->form_cursor.segment == NULL
-                              ? cursor_peek(cursor, max)
-                              : cursor_peek_until(cursor, max, client->form_cursor.seq);
+    struct slice frames = cursor_peek_until(
+        cursor, context->options->send_buffer,
+        client->form_cursor.segment == NULL ? INT64_MAX : client->form_cursor.seq);
     size_t sent = 0;
     client_write(client, frames, &sent);
     buffer_append_slice(&client->pending, cursor_advance(cursor, sent));
@@ -192,8 +192,6 @@ void client_send(struct client *client)
             client_move_ahead(client);
         else if (client->snapshot != NULL)
             client_send_snapshot(client);
-        else if (cursor_lost(&client->cursor))
-            client_fell_behind(client);
         else
             client_send_live(client);
     }
@@ -237,9 +235,12 @@ static void client_check_leaving(struct client *client, int64_t now_ns)
     client_close(client, CLOSE_GOING_AWAY, "this node is leaving");
 }
 
+/* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
+ * memory that it holds. Who takes none must let go of it. */
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
 {
-    return cursor_lost(&client->cursor) || (client->caught_up && client->cursor.seq < lag_seq) ||
+    return (client->blocked && cursor_lost(&client->cursor)) ||
+           (client->caught_up && client->cursor.seq < lag_seq) ||
            (client->snapshot != NULL && snapshot_retired(client->snapshot));
 }
 
@@ -317,6 +318,8 @@ static void client_open(struct client *client, struct tcp_socket socket)
     int64_t now_ns = clock_monotonic_ns();
     client->progress_ns = now_ns;
     client->next_heartbeat_ns = now_ns + (int64_t)options->heartbeat_ms * NS_PER_MS;
+    if ((client->form & FORM_DEFLATE) != 0)
+        ws_parser_set_inflater(&client->parser, worker_context(client->worker)->inflater);
     client->tcp = tcp_attach(worker_loop(client->worker), socket);
     tcp_set_send_buffer(client->tcp, options->send_buffer);
     tcp_set_callbacks(client->tcp, &client_callbacks, client);
@@ -369,6 +372,7 @@ void client_release(struct client *client)
 {
     client_leave_stream(client);
     buffer_release(&client->pending);
+    ws_parser_release(&client->parser);
     tcp_destroy(client->tcp);
     client->tcp = NULL;
 }

@@ -4,6 +4,7 @@
 
 #define CLOSE_BAD_TEXT 1007
 #define CLOSE_TOO_LARGE 1009
+#define CLOSE_TRY_AGAIN 1013 /* compressed messages that came in part fill their room */
 
 /* After our close frame nothing is said any more; after the peer's, the connection ends as soon as
  * ours is out. */
@@ -27,6 +28,8 @@ static void client_failed(struct client *client)
         metric = context->bad_text;
     else if (code == CLOSE_TOO_LARGE)
         metric = context->too_large;
+    else if (code == CLOSE_TRY_AGAIN)
+        metric = context->too_many;
     metric_add(metric, 1);
     client_close(client, code, "");
     client->deaf = true;

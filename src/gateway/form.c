@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Batches: accepted records gathered for at most batch_interval, then framed together, one a line.
- * The text under way is shared by all forms that batch, so all of them are cut at once.
+ * The text under way is shared by both forms that batch, so both are cut at once. Compression: each
+ * frame once, at its making; a frame that would grow stays as it is, which RFC 7692 allows.
  */
 #include "gateway/gateway_priv.h"
 
 #include "base/frame.h"
 #include "base/memory.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 
-#define FORM_SHARE 4 /* a form's log keeps this part of the journal's bytes */
+#define FORM_SHARE 4    /* a form's log keeps this part of the journal's bytes */
+#define DEFLATE_LEVEL 1 /* the quick one; docs/performance.md has the figures */
 
 struct form_log {
     struct frame_log *log; /* owned; NULL: never used yet */
@@ -20,6 +23,7 @@ struct form_log {
 struct forms {
     struct gateway *gateway; /* borrowed */
     struct form_log logs[FORM_COUNT];
+    struct ws_deflater *deflater; /* NULL until somebody asks for it */
     struct timer *cut;
     struct buffer text; /* the batch under way */
     int64_t text_next;  /* the seq behind it */
@@ -30,9 +34,10 @@ struct forms {
 
 static void form_frame(struct forms *forms, enum form form, struct slice text, struct buffer *out)
 {
-    (void)forms;
-    assert(form == FORM_BATCH);
-    frame_append(out, FRAME_TEXT, text);
+    if ((form & FORM_DEFLATE) != 0)
+        ws_deflate_message(forms->deflater, text, out);
+    else
+        frame_append(out, FRAME_TEXT, text);
 }
 
 static void batch_add(struct buffer *text, struct slice message)
@@ -51,7 +56,8 @@ void form_convert(struct forms *forms, enum form form, struct slice frames, stru
         const uint8_t *frame = (const uint8_t *)frames.data + at;
         size_t header = frame_header_size(frame);
         size_t size = frame_size(frame);
-        if (text.size > 0 && text.size + size > LIMIT_BATCH) {
+        bool full = (form & FORM_BATCH) == 0 || text.size + size > LIMIT_BATCH;
+        if (text.size > 0 && full) {
             form_frame(forms, form, buffer_slice(&text), out);
             buffer_clear(&text);
         }
@@ -65,14 +71,15 @@ void form_convert(struct forms *forms, enum form form, struct slice frames, stru
 
 /* ---- the logs ---- */
 
-static void forms_publish(struct forms *forms, enum form form)
+/* One frame of this text, up to the record next - 1, in the form's log. */
+static void forms_publish(struct forms *forms, enum form form, struct slice text, int64_t next)
 {
     struct frame_log *log = forms->logs[form].log;
     buffer_clear(&forms->frame);
-    form_frame(forms, form, buffer_slice(&forms->text), &forms->frame);
+    form_frame(forms, form, text, &forms->frame);
     assert(!forms->frame.overflowed);
     memcpy(frame_log_reserve(log, forms->frame.size), forms->frame.data, forms->frame.size);
-    frame_log_publish(log, forms->frame.size, forms->text_next);
+    frame_log_publish(log, forms->frame.size, next);
 }
 
 static void forms_cut(struct forms *forms)
@@ -80,8 +87,8 @@ static void forms_cut(struct forms *forms)
     if (forms->text.size == 0)
         return;
     for (enum form form = FORM_BATCH; form < FORM_COUNT; form++)
-        if (forms->logs[form].users > 0)
-            forms_publish(forms, form);
+        if ((form & FORM_BATCH) != 0 && forms->logs[form].users > 0)
+            forms_publish(forms, form, buffer_slice(&forms->text), forms->text_next);
     buffer_clear(&forms->text);
     timer_stop(forms->cut);
 }
@@ -93,18 +100,17 @@ static void forms_on_cut(void *context)
     gateway_wake(forms->gateway);
 }
 
-static bool forms_used(const struct forms *forms)
+static bool forms_batch(const struct forms *forms)
 {
-    uint32_t users = 0;
-    for (enum form form = FORM_BATCH; form < FORM_COUNT; form++)
-        users += forms->logs[form].users;
-    return users > 0;
+    return forms->logs[FORM_BATCH].users > 0 || forms->logs[FORM_BATCH | FORM_DEFLATE].users > 0;
 }
 
 void forms_add(struct forms *forms, const struct record *record)
 {
     uint32_t wait_ms = forms->gateway->options.batch_interval_ms;
-    if (!forms_used(forms))
+    if (forms->logs[FORM_DEFLATE].users > 0)
+        forms_publish(forms, FORM_DEFLATE, record->text, record->seq + 1);
+    if (!forms_batch(forms))
         return;
     if (forms->text.size == 0 && wait_ms > 0)
         timer_start(forms->cut, wait_ms, 0);
@@ -120,7 +126,9 @@ void forms_enter(struct forms *forms, enum form form)
     const struct gateway_options *options = &forms->gateway->options;
     if (form == FORM_PLAIN || form_log->users++ > 0)
         return;
-    forms_cut(forms); /* of the other forms; this one must not get it */
+    if ((form & FORM_DEFLATE) != 0 && forms->deflater == NULL)
+        forms->deflater = ws_deflater_create(DEFLATE_LEVEL);
+    forms_cut(forms); /* for the others; this one must not get it */
     int64_t next = journal_next(options->journal);
     if (form_log->log == NULL)
         form_log->log =
@@ -135,7 +143,7 @@ void forms_leave(struct forms *forms, enum form form)
         return;
     assert(forms->logs[form].users > 0);
     forms->logs[form].users--;
-    if (forms_used(forms))
+    if (forms_batch(forms))
         return;
     buffer_clear(&forms->text);
     timer_stop(forms->cut);
@@ -167,6 +175,7 @@ void forms_destroy(struct forms *forms)
 {
     for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
         frame_log_destroy(forms->logs[form].log);
+    ws_deflater_destroy(forms->deflater);
     timer_destroy(forms->cut);
     buffer_release(&forms->text);
     buffer_release(&forms->frame);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -250,10 +251,12 @@ static void gateway_handshake(void *context, struct http_connection *connection,
         placement_destroy(placement);
         return;
     }
+    const char *compression = ws_deflate_accept(request);
+    enum form form = (batch ? FORM_BATCH : 0) | (compression != NULL ? FORM_DEFLATE : 0);
     placement->is_new = true;
-    placement->socket = tcp_detach(http_upgrade(connection, request, NULL, &early));
+    placement->socket = tcp_detach(http_upgrade(connection, request, compression, &early));
     buffer_append_slice(&placement->early, early);
-    struct client *client = client_create(batch ? FORM_BATCH : FORM_PLAIN, placement);
+    struct client *client = client_create(form, placement);
     gateway_add(gateway, client, address);
     gateway_place_or_wait(gateway, client);
 }

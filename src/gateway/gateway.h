@@ -11,9 +11,10 @@
  * - blob: hello, snapshot messages, snapshot_end up to q
  * - log: from q + 1 on
  *
- * Forms: who asked for batch=1 reads a second log, made once for all such clients and only while
- * there are any, in which a frame holds several messages, one a line, at most batch_interval of
- * them. Until it has come to where that log began for it, it reads the plain one.
+ * Forms: who asked for batch=1, or negotiated permessage-deflate, or both, reads a log of its own
+ * form, made once for all such clients and only while there are any: in a batch a frame holds
+ * several messages, one a line, at most batch_interval of them. Until it has come to where that log
+ * began for it, it reads the plain one.
  *
  * Bounds: pending is at most one record and LIMIT_CLIENT_PENDING; above that the client is not read
  * from. A client further behind than max_lag, or than the journal, is slow: it is moved ahead

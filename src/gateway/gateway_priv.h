@@ -17,7 +17,12 @@
 
 /* ---- form.c: the ways in which the stream is framed ---- */
 
-enum form { FORM_PLAIN, FORM_BATCH, FORM_COUNT };
+enum form { /* bits; both: batches, compressed */
+            FORM_PLAIN = 0,
+            FORM_BATCH = 1,
+            FORM_DEFLATE = 2,
+            FORM_COUNT = 4
+};
 
 struct forms;
 
@@ -183,7 +188,8 @@ struct worker;
 struct worker_context {
     const struct gateway_options *options; /* borrowed; never changes */
     struct frame_log *journal;
-    struct metric *bad_frames, *bad_text, *too_large; /* 1002, 1007, 1009 */
+    struct ws_inflater *inflater; /* of all its clients that speak compressed */
+    struct metric *bad_frames, *bad_text, *too_large, *too_many; /* 1002, 1007, 1009, 1013 */
     struct metric *slow_snapshot, *slow_disconnect, *stuck;
     uint64_t sent_bytes, sent_messages; /* not yet in the metrics */
     int64_t drain_end_ns;               /* by then all have been closed; 0: not draining */

@@ -20,7 +20,8 @@
 struct snapshot {
     _Atomic uint32_t references;
     _Atomic bool retired;
-    int64_t seq; /* it holds up to here; live goes on with seq + 1 */
+    int64_t seq;   /* it holds up to here; live goes on with seq + 1 */
+    int64_t first; /* the journal's, when it was built */
     int64_t built_ns;
     struct buffer frames[FORM_COUNT]; /* hello, messages, snapshot_end: whole frames; empty: not
                                          asked for yet */
@@ -116,6 +117,7 @@ static struct snapshot *snapshot_create(struct gateway *gateway)
     char end[64];
     atomic_init(&snapshot->references, 1);
     snapshot->seq = journal_next(journal) - 1;
+    snapshot->first = journal_first(journal);
     snapshot->built_ns = clock_monotonic_ns();
     for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
         buffer_init(&snapshot->frames[form], LIMIT_SNAPSHOT);
@@ -170,11 +172,15 @@ void snapshots_tick(struct snapshots *snapshots)
     snapshots->count = kept;
 }
 
+/* What comes after it is in the journal, and will be for a while: the journal has not yet dropped
+ * half of what it held before it. */
 static bool snapshot_holds(const struct snapshots *snapshots, const struct snapshot *snapshot,
                            int64_t from_seq)
 {
     const struct journal *journal = snapshots->gateway->options.journal;
-    return snapshot->seq >= from_seq && snapshot->seq + 1 >= journal_first(journal);
+    int64_t next = snapshot->seq + 1;
+    return snapshot->seq >= from_seq &&
+           next - journal_first(journal) >= (next - snapshot->first) / 2;
 }
 
 /* As good as a new one, or too young for another. */

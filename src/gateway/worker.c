@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "net/ws_deflate.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -19,6 +20,7 @@
 
 #define TICK_MS 100
 #define NS_PER_MS 1000000
+#define NS_PER_US 1000
 #define LAG_MARKS 16
 #define PERMILLE 1000
 #define BUSY_PERMILLE 500
@@ -47,7 +49,7 @@ struct worker {
     uint32_t lag_newest;
     int64_t round_ns;      /* when the last round began */
     int64_t busy_permille; /* of the time since the one before, averaged */
-    struct metric *sent_bytes, *sent_messages;
+    struct metric *sent_bytes, *sent_messages, *latency;
     /* from the main thread */
     _Atomic int64_t oldest_ns; /* of what no round has sent yet; 0: nothing */
     _Atomic bool stopping, draining;
@@ -112,9 +114,12 @@ static void worker_count(struct worker *worker)
     context->sent_bytes = context->sent_messages = 0;
 }
 
-static void worker_measure(struct worker *worker, int64_t began_ns)
+/* oldest_ns: when the first record that this round sent was accepted; 0: it sent none. */
+static void worker_measure(struct worker *worker, int64_t began_ns, int64_t oldest_ns)
 {
     int64_t ended_ns = clock_monotonic_ns();
+    if (oldest_ns != 0)
+        metric_observe(worker->latency, (ended_ns - oldest_ns) / NS_PER_US);
     int64_t period_ns = began_ns - worker->round_ns;
     int64_t spent_ns = ended_ns - began_ns;
     int64_t busy = period_ns <= spent_ns ? PERMILLE : spent_ns * PERMILLE / period_ns;
@@ -127,14 +132,14 @@ static void worker_round(void *context)
     struct worker *worker = context;
     int64_t began_ns = clock_monotonic_ns();
     /* Acquire and release: what was accepted before is seen by this round. */
-    atomic_exchange_explicit(&worker->oldest_ns, 0, memory_order_acq_rel);
+    int64_t oldest_ns = atomic_exchange_explicit(&worker->oldest_ns, 0, memory_order_acq_rel);
     for (size_t i = 0; i < worker->client_count; i++)
         if (!worker->clients[i]->blocked)
             client_send(worker->clients[i]);
     if (worker->any_ended)
         worker_give_back(worker);
     worker_count(worker);
-    worker_measure(worker, began_ns);
+    worker_measure(worker, began_ns, oldest_ns);
 }
 
 static void worker_on_wait(void *context)
@@ -304,9 +309,11 @@ static void worker_make_metrics(struct worker *worker)
     context->bad_frames = metric_series(METRIC_CLIENT_ERRORS, "code=\"1002\"");
     context->bad_text = metric_series(METRIC_CLIENT_ERRORS, "code=\"1007\"");
     context->too_large = metric_series(METRIC_CLIENT_ERRORS, "code=\"1009\"");
+    context->too_many = metric_series(METRIC_CLIENT_ERRORS, "code=\"1013\"");
     context->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
     context->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
     context->stuck = metric_series(METRIC_SLOW_CLIENTS, "action=\"drop\"");
+    worker->latency = metric_series(METRIC_DELIVERY_LATENCY, "");
     worker->sent_bytes = metric_series(METRIC_SENT_BYTES, "");
     worker->sent_messages = metric_series(METRIC_SENT_MESSAGES, "");
 }
@@ -317,6 +324,7 @@ struct worker *worker_create(struct gateway *gateway)
     worker->gateway = gateway;
     worker->context.options = &gateway->options;
     worker->context.journal = journal_log(gateway->options.journal);
+    worker->context.inflater = ws_inflater_create(LIMIT_CLIENT_MESSAGE, LIMIT_INFLATE_WAITING);
     worker->mailbox = mailbox_create();
     worker->loop = loop_create();
     worker->round = deferred_create(worker->loop, worker_round, worker);
@@ -341,6 +349,7 @@ void worker_stop(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
     (void)mailbox_take(worker->mailbox); /* what it was given last is in the gateway's list */
+    ws_inflater_destroy(worker->context.inflater);
     mailbox_destroy(worker->mailbox);
     memory_free(worker->clients);
     memory_free(worker);

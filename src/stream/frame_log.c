@@ -255,19 +255,28 @@ static struct extent cursor_follow(struct cursor *cursor)
     return segment_extent(next);
 }
 
+static struct slice cursor_frames(struct cursor *cursor, struct extent extent, size_t max)
+{
+    const char *data = cursor->segment->data + cursor->offset;
+    size_t size = extent.bytes - cursor->offset;
+    return (struct slice){.data = data, .size = size == 0 ? 0 : frames_fit(data, size, max)};
+}
+
 struct slice cursor_peek(struct cursor *cursor, size_t max)
 {
     struct extent extent = cursor_follow(cursor);
-    const char *data = cursor->segment->data + cursor->offset;
-    size_t size = cursor_lost(cursor) ? 0 : extent.bytes - cursor->offset;
-    return (struct slice){.data = data, .size = size == 0 ? 0 : frames_fit(data, size, max)};
+    if (cursor_lost(cursor))
+        extent.bytes = cursor->offset;
+    return cursor_frames(cursor, extent, max);
 }
 
 struct slice cursor_peek_until(struct cursor *cursor, size_t max, int64_t until)
 {
-    struct slice frames = cursor_peek(cursor, max);
-    size_t size = 0;
+    struct slice frames = cursor_frames(cursor, cursor_follow(cursor), max);
+    if (until == INT64_MAX)
+        return frames;
     assert(cursor->log->kind == FRAME_LOG_SINGLE);
+    size_t size = 0;
     for (int64_t seq = cursor->seq; seq < until && size < frames.size; seq++)
         size += frame_size((const uint8_t *)frames.data + size);
     return (struct slice){.data = frames.data, .size = size};

@@ -70,7 +70,10 @@ void cursor_detach(struct cursor *cursor);
  */
 struct slice cursor_peek(struct cursor *cursor, size_t max);
 
-/* The same of a FRAME_LOG_SINGLE, and only records before `until`. */
+/*
+ * The same, and also when it is lost, since what a cursor is in is held: for who reads on at once.
+ * Only records before `until` (INT64_MAX: all), which is asked of a FRAME_LOG_SINGLE alone.
+ */
 struct slice cursor_peek_until(struct cursor *cursor, size_t max, int64_t until);
 
 /*

@@ -142,10 +142,10 @@ def test_end_without_a_word_is_noticed(quiet):
     wait_until(lambda: Metrics(quiet).value("tickwire_clients") == before, "they are gone")
 
 
-def test_extensions_and_subprotocols_are_declined(quiet):
+def test_unknown_extensions_and_subprotocols_are_declined(quiet):
     with Raw(quiet.port) as raw:
-        raw.send(wire.handshake(extra="Sec-WebSocket-Extensions: permessage-deflate\r\n"
-                                      "Sec-WebSocket-Protocol: tickwire\r\n"))
+        raw.send(wire.handshake(extra="Sec-WebSocket-Extensions: x-webkit-deflate-frame\r\n"
+                                      "Sec-WebSocket-Protocol: chat\r\n"))
         status, headers = raw.read_head()
         assert status == 101
         assert "sec-websocket-extensions" not in headers
