@@ -31,6 +31,7 @@ FILE_BYTES_MAX = 1_000_000
 ALLOWED = {
     "base": set(),
     "net": {"base"},
+    "access": {"base", "net"},
     "market": {"base"},
     "exchange": {"base", "market"},
     "stream": {"base"},
@@ -48,10 +49,10 @@ FREE = {"tests", "fuzz", "node"}
 THIRD_PARTY = {
     "uv.h": ("src/net/",),
     "http_parser.h": ("src/net/",),
-    "openssl/": ("src/net/",),
+    "openssl/": ("src/net/", "src/access/"),
     "yaml.h": ("src/node/settings_yaml.c",),
     "zlib.h": ("src/market/", "src/net/", "sim/"),
-    "jansson.h": ("sim/", "bench/"),
+    "jansson.h": ("src/access/", "sim/", "bench/"),
     "gmp.h": ("bench/",),
     "cmocka.h": (),
 }
