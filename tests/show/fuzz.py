@@ -47,6 +47,13 @@ TARGETS = (
             "files": QUOTATION + OLD,
             "seeds": fixtures("bithumb/fixtures/messages.jsonl", "bithumb/fixtures/old.jsonl"),
         },
+        "access": {
+            "files": [
+                f"src/access/{name}.c"
+                for name in ("base64url", "bearer", "jwt", "jwt_key", "timestamp", "token_list")
+            ],
+            "seeds": [sys.executable, "fuzz/seeds_access.py", "{folder}"],
+        },
         "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
         "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
     }
