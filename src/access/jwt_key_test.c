@@ -134,6 +134,35 @@ static void algorithms_of_one_key_are_not_mixed(void **state)
     free(issuer);
 }
 
+/* RFC 7518, section 3.5: the salt is as long as the digest. */
+static void another_salt_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int salt_size;
+        bool good;
+    } rows[] = {{32, true}, {20, false}, {0, false}, {64, false}};
+    struct issuer *issuer = calloc(1, sizeof *issuer);
+    issuer_init(issuer, "PS256");
+    struct jwt_key *key = key_of("PS256", issuer->pem);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t signature[1024];
+        size_t size = sizeof signature;
+        EVP_PKEY_CTX *options;
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        assert_int_equal(EVP_DigestSignInit(context, &options, EVP_sha256(), NULL, issuer->key), 1);
+        assert_true(EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) > 0);
+        assert_true(EVP_PKEY_CTX_set_rsa_pss_saltlen(options, rows[i].salt_size) > 0);
+        assert_int_equal(EVP_DigestSign(context, signature, &size, (const unsigned char *)"x", 1),
+                         1);
+        assert_int_equal(holds(key, SLICE("x"), signature, size), rows[i].good);
+        EVP_MD_CTX_free(context);
+    }
+    jwt_key_destroy(key);
+    issuer_release(issuer);
+    free(issuer);
+}
+
 /* ---- keys that are refused ---- */
 
 static void expect_refused(const char *algorithm, struct slice pem, const char *text)
@@ -210,6 +239,7 @@ int main(void)
         cmocka_unit_test(only_the_very_signature_holds),
         cmocka_unit_test(zeros_are_no_signature),
         cmocka_unit_test(algorithms_of_one_key_are_not_mixed),
+        cmocka_unit_test(another_salt_is_refused),
         cmocka_unit_test(algorithms_that_share_a_secret_are_refused),
         cmocka_unit_test(a_key_must_be_of_its_type),
         cmocka_unit_test(an_rsa_key_must_be_long_enough),
