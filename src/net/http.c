@@ -5,13 +5,12 @@
  * stand beside the library: a scan of each byte as it comes (line ends, control characters, folded
  * lines, limits), which fails as early as it can; and checks of what the headers mean together.
  */
-#include "net/http.h"
+#include "net/http_priv.h"
 
 #include "base/memory.h"
 
 #include <assert.h>
 #include <http_parser.h>
-#include <strings.h>
 
 #define METHOD_MAX 32
 
@@ -105,6 +104,12 @@ static enum scan_result scan_byte(struct http_reader *reader, char byte)
 
 /* ---- the first line ---- */
 
+static bool starts_ignoring_case(struct slice slice, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return slice.size >= size && http_name_is((struct slice){slice.data, size}, prefix);
+}
+
 static bool is_token_byte(char byte)
 {
     bool alphanumeric = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
@@ -120,11 +125,6 @@ static bool is_token(struct slice text)
     return text.size > 0;
 }
 
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 /* 1.1, 1.0, or a refusal. */
 static bool version_check(struct http_reader *reader, struct slice version, bool *ret_is_11)
 {
@@ -132,21 +132,53 @@ static bool version_check(struct http_reader *reader, struct slice version, bool
     if (*ret_is_11 || slice_is(version, "HTTP/1.0"))
         return true;
     bool other = version.size == 8 && slice_starts_with(version, SLICE("HTTP/")) &&
-                 is_digit(version.data[5]) && version.data[6] == '.' && is_digit(version.data[7]);
+                 http_is_digit(version.data[5]) && version.data[6] == '.' &&
+                 http_is_digit(version.data[7]);
     if (other)
         return refuse(reader, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
     return refuse(reader, 400, "the first line has no HTTP version");
 }
 
-/* Origin form only (RFC 9112, section 3.2.1): this is neither a proxy nor asked about itself. */
+/*
+ * "http://host:port/path?query" (RFC 9112, section 3.2.2): every server must read it, though only
+ * proxies are sent it. Its authority stands for the Host, which is then ignored.
+ */
+static bool absolute_split(struct http_reader *reader, struct slice *target)
+{
+    size_t scheme = 0;
+    if (starts_ignoring_case(*target, "http://"))
+        scheme = strlen("http://");
+    else if (starts_ignoring_case(*target, "https://"))
+        scheme = strlen("https://");
+    if (scheme == 0)
+        return refuse(reader, 400, "the target must begin with a slash, http:// or https://");
+    struct slice rest = {.data = target->data + scheme, .size = target->size - scheme};
+    struct slice host = rest;
+    host.size = 0;
+    while (host.size < rest.size && rest.data[host.size] != '/' && rest.data[host.size] != '?')
+        host.size++;
+    if (host.size == 0 || !http_host_valid(host))
+        return refuse(reader, 400, "the target names no host");
+    reader->head.host = host;
+    *target = (struct slice){.data = rest.data + host.size, .size = rest.size - host.size};
+    return true;
+}
+
 static bool target_split(struct http_reader *reader, struct slice target)
 {
-    if (target.size == 0 || target.data[0] != '/')
-        return refuse(reader, 400, "the target must begin with a slash");
+    struct http_head *head = &reader->head;
     for (size_t i = 0; i < target.size; i++)
         if (target.data[i] <= ' ' || target.data[i] > '~' || target.data[i] == '#')
             return refuse(reader, 400, "a byte in the target that must be percent-encoded");
-    reader->head.path = slice_split(target, '?', &reader->head.query);
+    if (slice_is(target, "*") && slice_is(head->method, "OPTIONS")) {
+        head->path = target;
+        return true;
+    }
+    if ((target.size == 0 || target.data[0] != '/') && !absolute_split(reader, &target))
+        return false;
+    head->path = slice_split(target, '?', &head->query);
+    if (head->path.size == 0)
+        head->path = SLICE("/");
     return true;
 }
 
@@ -232,24 +264,24 @@ static bool library_read(struct http_reader *reader)
 
 /* ---- what the headers mean ---- */
 
-static bool name_is(struct slice name, const char *text)
-{
-    return name.size == strlen(text) && strncasecmp(name.data, text, name.size) == 0;
-}
-
 static size_t header_count(const struct http_head *head, const char *name)
 {
     size_t count = 0;
     for (size_t i = 0; i < head->header_count; i++)
-        count += name_is(head->header[i].name, name);
+        count += http_name_is(head->header[i].name, name);
     return count;
 }
 
 /* The library is built to let blanks into names; a proxy before us may read them otherwise. */
 static bool names_check(struct http_reader *reader)
 {
-    static const char *const single[] = {"Host", "Content-Length", "Transfer-Encoding",
-                                         "Sec-WebSocket-Key", "Sec-WebSocket-Accept"};
+    static const char *const single[] = {"Host",
+                                         "Content-Length",
+                                         "Transfer-Encoding",
+                                         "Origin",
+                                         "Sec-WebSocket-Key",
+                                         "Sec-WebSocket-Accept",
+                                         "Sec-WebSocket-Version"};
     for (size_t i = 0; i < reader->head.header_count; i++)
         if (!is_token(reader->head.header[i].name))
             return refuse(reader, 400, "a header's name is not a word");
@@ -264,12 +296,10 @@ static bool host_check(struct http_reader *reader, bool is_11)
     struct slice host = http_header_find(&reader->head, "Host");
     if (host.data == NULL)
         return !is_11 || refuse(reader, 400, "the Host header is missing");
-    for (size_t i = 0; i < host.size; i++) {
-        char byte = host.data[i];
-        bool name = is_digit(byte) || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-        if (!name && strchr("-._:[]", byte) == NULL)
-            return refuse(reader, 400, "the Host header is not a host");
-    }
+    if (!http_host_valid(host))
+        return refuse(reader, 400, "the Host header is not a host");
+    if (reader->head.host.size == 0)
+        reader->head.host = host;
     return true;
 }
 
@@ -284,7 +314,7 @@ static bool body_check(struct http_reader *reader, bool is_11)
         return refuse(reader, 400, "the Content-Length is not a number");
     if (encoding.data != NULL && !is_11)
         return refuse(reader, 400, "HTTP/1.0 has no Transfer-Encoding");
-    if (encoding.data != NULL && !name_is(encoding, "chunked"))
+    if (encoding.data != NULL && !http_name_is(encoding, "chunked"))
         return refuse(reader, 501, "only the chunked Transfer-Encoding is known here");
     head->has_body = head->content_length > 0 || encoding.data != NULL;
     return true;
@@ -389,127 +419,4 @@ enum http_result http_read(struct http_reader *reader, struct slice input, size_
     }
     reader->failed = true;
     return HTTP_READ_FAILED;
-}
-
-/* ---- looking things up ---- */
-
-const char *http_status_text(unsigned status)
-{
-    return http_status_str((enum http_status)status);
-}
-
-struct slice http_header_find(const struct http_head *head, const char *name)
-{
-    for (size_t i = 0; i < head->header_count; i++)
-        if (name_is(head->header[i].name, name))
-            return head->header[i].value;
-    return (struct slice){.data = NULL};
-}
-
-bool http_has_token(struct slice value, const char *token)
-{
-    struct slice rest = value;
-    while (rest.size > 0) {
-        struct slice item = slice_trim(slice_split(rest, ',', &rest));
-        if (name_is(item, token))
-            return true;
-    }
-    return false;
-}
-
-bool http_header_has_token(const struct http_head *head, const char *name, const char *token)
-{
-    for (size_t i = 0; i < head->header_count; i++)
-        if (name_is(head->header[i].name, name) && http_has_token(head->header[i].value, token))
-            return true;
-    return false;
-}
-
-static int hex_value(char byte)
-{
-    if (is_digit(byte))
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
-bool http_percent_decode(struct slice text, char *out, size_t out_size)
-{
-    assert(out_size > 0);
-    size_t size = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        if (byte == '%') {
-            int high = text.size - i > 2 ? hex_value(text.data[i + 1]) : -1;
-            int low = text.size - i > 2 ? hex_value(text.data[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            byte = (char)(high * 16 + low);
-            i += 2;
-        }
-        if (byte == '\0' || size + 1 >= out_size)
-            return false;
-        out[size++] = byte;
-    }
-    out[size] = '\0';
-    return true;
-}
-
-static struct slice slice_behind(struct slice slice, size_t size)
-{
-    assert(size <= slice.size);
-    return (struct slice){.data = slice.data + size, .size = slice.size - size};
-}
-
-/* Takes the next tag, without W/, off the list; empty when there is none. A tag may hold commas. */
-static struct slice etag_next(struct slice *list)
-{
-    struct slice rest = *list;
-    while (rest.size > 0 && strchr(" \t,", rest.data[0]) != NULL)
-        rest = slice_behind(rest, 1);
-    if (slice_starts_with(rest, SLICE("W/")))
-        rest = slice_behind(rest, 2);
-    const char *end =
-        rest.size > 1 && rest.data[0] == '"' ? memchr(rest.data + 1, '"', rest.size - 1) : NULL;
-    if (end == NULL)
-        return (struct slice){.data = NULL};
-    struct slice tag = {.data = rest.data, .size = (size_t)(end - rest.data) + 1};
-    *list = slice_behind(rest, tag.size);
-    return tag;
-}
-
-bool http_etag_matches(const struct http_head *head, struct slice etag)
-{
-    for (size_t i = 0; i < head->header_count; i++) {
-        if (!name_is(head->header[i].name, "If-None-Match"))
-            continue;
-        struct slice list = slice_trim(head->header[i].value);
-        if (slice_is(list, "*"))
-            return true;
-        for (struct slice tag = etag_next(&list); tag.size > 0; tag = etag_next(&list))
-            if (slice_equal(tag, etag))
-                return true;
-    }
-    return false;
-}
-
-bool http_query_find(struct slice query, const char *name, char *out, size_t out_size,
-                     bool *ret_present)
-{
-    assert(out_size > 0);
-    struct slice rest = query;
-    *ret_present = false;
-    out[0] = '\0';
-    while (rest.size > 0) {
-        struct slice value;
-        struct slice key = slice_split(slice_split(rest, '&', &rest), '=', &value);
-        if (!slice_is(key, name))
-            continue;
-        *ret_present = true;
-        return http_percent_decode(value, out, out_size);
-    }
-    return false;
 }

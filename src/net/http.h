@@ -26,10 +26,11 @@ struct http_header {
 
 struct http_head {
     struct slice method; /* of a request: "GET" */
-    struct slice path;   /* of a request, without query; as sent, not decoded */
+    struct slice path;   /* of a request, without query; as sent, not decoded; "*" of OPTIONS */
     struct slice query;  /* behind '?', may be empty */
-    unsigned status;     /* of an answer; of a failure: what to answer */
-    const char *reason;  /* of a failure: a sentence; static */
+    struct slice host; /* of a request: of an absolute target, else the Host; valid, may be empty */
+    unsigned status;   /* of an answer; of a failure: what to answer */
+    const char *reason; /* of a failure: a sentence; static */
     bool keep_alive;
     bool upgrade;  /* asks for, or grants, a change of protocol */
     bool has_body; /* a body follows: chunked, or a Content-Length over 0 */
@@ -81,6 +82,15 @@ bool http_percent_decode(struct slice text, char *out, size_t out_size) MUST_CHE
  * where it is so.
  */
 bool http_etag_matches(const struct http_head *head, struct slice etag);
+
+enum http_encoding { HTTP_ENCODING_NONE, HTTP_ENCODING_IDENTITY, HTTP_ENCODING_GZIP };
+
+/*
+ * What the request's Accept-Encoding (RFC 9110, section 12.5.3) makes of a body that is there as it
+ * is and, perhaps, in gzip: the heavier one, gzip when they weigh the same. NONE: it wants neither.
+ * A weight that is malformed counts as 0.
+ */
+enum http_encoding http_encoding_choose(const struct http_head *head, bool has_gzip);
 
 /* "Not Found"; static. */
 const char *http_status_text(unsigned status);
