@@ -59,6 +59,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(HTTP_REQUESTS, "http_requests_total", METRIC_COUNTER, "HTTP requests, by status")            \
     X(ACCESS_CHECKS, "access_checks_total", METRIC_COUNTER,                                        \
       "Requests whose right to read or write was judged, by result")                               \
+    X(HTTP_REFUSED, "http_refused_total", METRIC_COUNTER,                                          \
+      "HTTP connections and requests refused or ended early, by reason")                           \
     X(LOG_LINES_LOST, "log_lines_lost_total", METRIC_COUNTER,                                      \
       "Log lines dropped, the ring being full")                                                    \
     X(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time of the process")         \

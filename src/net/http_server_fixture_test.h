@@ -161,7 +161,9 @@ static inline void handle_upgrade(void *context, struct http_connection *connect
         assert_int_equal(tcp_send(fixture->tcp, rest.data, rest.size), rest.size);
 }
 
-static inline void fixture_init(struct fixture *fixture, uint32_t connections_max)
+/* Of the options: all but listen, on_answer and context. */
+static inline void fixture_init_with(struct fixture *fixture,
+                                     const struct http_server_options *wanted)
 {
     static const struct clock_source source = {.wall_us = no_wall_us,
                                                .monotonic_ns = stopped_monotonic_ns};
@@ -169,10 +171,10 @@ static inline void fixture_init(struct fixture *fixture, uint32_t connections_ma
     *fixture = (struct fixture){.loop = loop_create()};
     fixture->big = memory_alloc(BIG_SIZE);
     memset(fixture->big, 'b', BIG_SIZE);
-    struct http_server_options options = {.listen = "127.0.0.1:0",
-                                          .connections_max = connections_max,
-                                          .on_answer = on_answer,
-                                          .context = fixture};
+    struct http_server_options options = *wanted;
+    options.listen = "127.0.0.1:0";
+    options.on_answer = on_answer;
+    options.context = fixture;
     struct err err;
     assert_int_equal(http_server_open(fixture->loop, &options, &fixture->server, &err), 0);
     const struct http_route routes[] = {
@@ -185,6 +187,12 @@ static inline void fixture_init(struct fixture *fixture, uint32_t connections_ma
     };
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         http_server_route(fixture->server, &routes[i]);
+}
+
+static inline void fixture_init(struct fixture *fixture, uint32_t connections_max)
+{
+    const struct http_server_options options = {.connections_max = connections_max};
+    fixture_init_with(fixture, &options);
 }
 
 static inline void fixture_release(struct fixture *fixture)
