@@ -8,10 +8,11 @@
 #include "base/metrics.h"
 #include "market/encode.h"
 
+#include <assert.h>
+
 #define METRICS_MAX (4 * MEBIBYTE)
 #define NO_STORE "Cache-Control: no-store\r\n"
 #define PAGE_HEADERS                                                                               \
-    "Cache-Control: no-cache\r\n"                                                                  \
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src "          \
     "'unsafe-inline'; "                                                                            \
     "connect-src 'self' ws: wss:\r\n"
@@ -119,9 +120,13 @@ static void admin_page(void *context, struct http_connection *connection,
                        const struct http_head *request)
 {
     (void)context;
-    (void)request;
-    http_answer(connection, 200, "text/html; charset=utf-8", PAGE_HEADERS,
-                (struct slice){.data = page_html, .size = page_html_size});
+    for (size_t i = 0; i < page_files_count; i++) {
+        if (!slice_is(request->path, page_files[i].path))
+            continue;
+        http_answer_file(connection, request, &page_files[i], PAGE_HEADERS);
+        return;
+    }
+    assert(false); /* there is a route for each, and for these alone */
 }
 
 struct admin *admin_create(const struct admin_options *options)
@@ -129,14 +134,18 @@ struct admin *admin_create(const struct admin_options *options)
     struct admin *admin = memory_alloc(sizeof *admin);
     admin->options = *options;
     const struct http_route routes[] = {
-        {.path = "/", .handler = admin_page, .context = admin},
-        {.path = "/healthz", .handler = admin_healthz, .context = admin},
-        {.path = "/readyz", .handler = admin_readyz, .context = admin},
-        {.path = "/metrics", .handler = admin_metrics, .context = admin},
+        {.path = "/healthz", .handler = admin_healthz, .context = admin, .open = true},
+        {.path = "/readyz", .handler = admin_readyz, .context = admin, .open = true},
+        {.path = "/metrics", .handler = admin_metrics, .context = admin, .same_origin = true},
         {.path = "/api/ws/infra-health", .handler = admin_infra_health, .context = admin},
     };
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         http_server_route(options->server, &routes[i]);
+    for (size_t i = 0; i < page_files_count; i++)
+        http_server_route(options->server, &(struct http_route){.path = page_files[i].path,
+                                                                .handler = admin_page,
+                                                                .context = admin,
+                                                                .same_origin = true});
     admin->rest = rest_create(options);
     return admin;
 }

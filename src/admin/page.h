@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page at /, made from web/index.html at build time by tools/embed.py, so that the program is
- * one file. */
+/* The page at / and what belongs to it, made from web/ at build time by tools/embed.py, with
+ * compressed copies, so that the program is one file. */
 #pragma once
 
-#include <stddef.h>
+#include "net/http_server.h"
 
-extern const char page_html[];
-extern const size_t page_html_size;
+extern const struct http_file page_files[];
+extern const size_t page_files_count;
