@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of fuzz/ws.c and fuzz/http.c: seeds_net.py ws|http FOLDER"""
+"""Writes the seeds of fuzz/ws.c, http.c and handshake.c: seeds_net.py ws|http|handshake FOLDER"""
 import os
 import struct
 import sys
@@ -55,6 +55,10 @@ def http_seeds():
         b"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
         b"GET /" + b"a" * 4100,
         b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 70 + b"\r\n",
+        b"GET http://a.example:81/ws?x HTTP/1.1\r\nHost: b\r\n\r\n",
+        b"GET HTTPS://[::1] HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: W/\"a,b\", \"c\"\r\n\r\n",
     ]
     answers = [
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -68,10 +72,41 @@ def http_seeds():
         yield bytes([1, 5]) + text
 
 
+def handshake_seeds():
+    fields = [
+        b"",
+        b"Origin: https://app.example\r\n",
+        b"Origin: HTTP://[::1]:3000\r\nAccept-Encoding: gzip;q=0.5, identity;q=0, *\r\n",
+        b"Origin: null\r\nAccept-Encoding: br, x-gzip ; q=1.000, identity;q=0.123\r\n",
+        b"Origin: http://a:65536\r\nX-Range: 10.0.0.0/8\r\n",
+        b"Origin: chrome-extension://abc\r\nX-Range: 2001:db8::/32\r\n",
+        b"X-Forwarded-For: 192.0.2.7, 10.0.0.2\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Host: gw.example:8443\r\nX-Range: 192.0.2.1\r\n",
+        b"X-Forwarded-For: [2001:db8::1]:80\r\nX-Forwarded-For: 10.0.0.1:80\r\n"
+        b"X-Forwarded-Proto: ws, wss\r\nX-Range: 10.0.0.1/8\r\n",
+        b"X-Forwarded-For: unknown\r\nX-Range: ::/129\r\n",
+        b"X-Forwarded-Host: a/b\r\nX-Range: ::ffff:0:0/96\r\n",
+        b"X-Forwarded-Proto: gopher\r\nIf-None-Match: \"0123-gzip\", W/\"x\"\r\n",
+        b"If-None-Match: *\r\nAccept-Encoding: gzip;q=7\r\n",
+    ]
+    targets = [b"/ws?since=a.1.2&snapshot=0&batch=1", b"/ws?since=%41%2e&batch=%00",
+               b"http://other:81/ws?x", b"HTTPS://[::1]"]
+    for number, field in enumerate(fields):
+        target = targets[number % len(targets)]
+        head = b"GET " + target + b" HTTP/1.1\r\nHost: a.example:80\r\n"
+        yield b"\x01" + head + HANDSHAKE + field + b"\r\n"
+        yield b"\x00" + head + field + b"\r\n"
+    yield b"\x00OPTIONS * HTTP/1.1\r\nHost: [::1]\r\n\r\n"
+    yield b"\x00POST /ws HTTP/1.1\r\nHost:\r\n\r\n"
+
+
+SEEDS = {"ws": ws_seeds, "http": http_seeds, "handshake": handshake_seeds}
+
+
 def main():
     kind, folder = sys.argv[1], sys.argv[2]
     os.makedirs(folder, exist_ok=True)
-    for number, seed in enumerate({"ws": ws_seeds, "http": http_seeds}[kind]()):
+    for number, seed in enumerate(SEEDS[kind]()):
         with open(os.path.join(folder, f"{kind}-{number:02}"), "wb") as file:
             file.write(seed)
 

@@ -55,6 +55,19 @@ TARGETS = (
             "seeds": [sys.executable, "fuzz/seeds_access.py", "{folder}"],
         },
         "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
+        "handshake": {
+            "files": [
+                f"src/net/{name}.c"
+                for name in (
+                    "address",
+                    "http_encoding",
+                    "http_fields",
+                    "http_forwarded",
+                    "http_origin",
+                )
+            ],
+            "seeds": net("handshake"),
+        },
         "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
     }
 )
