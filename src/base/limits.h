@@ -24,6 +24,7 @@
 #define LIMIT_HTTP_HEADERS 64
 #define LIMIT_HTTP_TARGET (4 * KIBIBYTE)
 #define LIMIT_HTTP_RESPONSE (8 * MEBIBYTE)
+#define LIMIT_HTTP_IGNORED (1 * MEBIBYTE)  /* of input behind an answer that ends a connection */
 #define LIMIT_HTTP_UNSENT (128 * MEBIBYTE) /* of answers that their peers do not take, in all */
 #define LIMIT_HTTP_HEAD_MS 10000           /* a request's head must be whole within */
 #define LIMIT_HTTP_IDLE_MS 60000           /* a connection is kept for the next request */

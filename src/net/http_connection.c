@@ -135,8 +135,12 @@ static void watch_head(struct http_connection *connection)
 static void on_data(void *context, char *data, size_t size)
 {
     struct http_connection *connection = context;
-    if (connection->state == CONNECTION_LINGERING)
+    if (connection->state == CONNECTION_LINGERING) {
+        connection->ignored += size;
+        if (connection->ignored > LIMIT_HTTP_IGNORED)
+            http_connection_end(connection);
         return;
+    }
     assert(connection->state == CONNECTION_READING); /* while sending nothing is read */
     http_enter(connection);
     size_t used = process(connection, (struct slice){.data = data, .size = size});

@@ -7,7 +7,8 @@
  * Heads are limited in size and time (from their first byte, and of the first one from the
  * connection's start), idle connections in time, answers in size (LIMIT_HTTP_RESPONSE), in time
  * and in the time without progress, and unsent answers of all together in size. Where an error ends
- * a connection, input is thrown away for a moment first, so that the peer gets to read the answer.
+ * a connection, input is thrown away for a moment first (LIMIT_HTTP_IGNORED at most), so that the
+ * peer gets to read the answer.
  *
  * When there are as many connections as there may be, the one that has waited longest for a head,
  * of the address with the most of them, is closed for a new one (http_guard.h); where none waits,

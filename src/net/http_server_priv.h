@@ -53,6 +53,7 @@ struct http_connection {
     size_t output_sent;
     size_t unsent;         /* of it, as the server counts it */
     struct buffer waiting; /* input behind a request whose answer is being sent */
+    size_t ignored;        /* input while lingering */
     int64_t deadline_ns;
     int64_t answer_end_ns; /* the deadline may not be put off beyond */
     int64_t head_ns;       /* first byte of the present head */

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is served over HTTP: shapes, statuses, methods, limits."""
 
+import gzip
 import json
 import re
+import select
 import time
 
 import pytest
@@ -253,3 +255,184 @@ def test_pipelined_requests_are_bounded(quiet):
         assert "connection" not in answers[0][1]
         assert answers[-1][1]["connection"] == "close", "the last one that is answered says so"
         assert raw.read_frame() is None, "and then it ends"
+
+
+# ---- heads that must not get through ----
+
+LENGTH, CHUNKED = "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"
+EVIL = "GET /evil HTTP/1.1\r\nHost: x\r\n\r\n"  # answered 404 if it were taken for a request
+
+
+@pytest.mark.parametrize("headers,status", [
+    (LENGTH + LENGTH, 400),
+    (LENGTH + "Content-Length: 6\r\n", 400),
+    ("Content-Length: 5, 5\r\n", 400),
+    ("Content-Length: +1\r\n", 400),
+    ("Content-Length: -1\r\n", 400),
+    ("Content-Length: 1 1\r\n", 400),
+    ("Content-Length: 0x5\r\n", 400),
+    ("Content-Length: \r\n", 400),
+    ("Content-Length: 99999999999999999999\r\n", 400),
+    ("Content-Length : 5\r\n", 400),
+    ("Content-Length\t: 5\r\n", 400),
+    (LENGTH + CHUNKED, 400),
+    (CHUNKED + LENGTH, 400),
+    (CHUNKED + CHUNKED, 400),
+    ("Transfer-Encoding : chunked\r\n", 400),
+    ("Transfer-Encoding: xchunked\r\n", 400),
+    ("Transfer-Encoding: chunked, identity\r\n", 400),
+    ("Transfer-Encoding: identity\r\n", 400),
+    ("Transfer-Encoding: gzip, chunked\r\n", 501),
+    ("Transfer-Encoding: \x0bchunked\r\n", 400),
+    ("Transfer-Encoding:\r\n chunked\r\n", 400),
+    ("X: y\r\n folded\r\n", 400),
+    ("X: y\r\n\tfolded\r\n", 400),
+    ("X: y\nContent-Length: 5\r\n", 400),
+    ("X: y\rContent-Length: 5\r\n", 400),
+    ("X: a\x00b\r\n", 400),
+    ("X\x00: b\r\n", 400),
+    ("Host: x\r\n", 400),
+    (": empty\r\n", 400),
+    ("no colon\r\n", 400),
+    ("Content-Length: 1073741824\r\n", 413),
+    (CHUNKED, 413),
+    ("Transfer-Encoding: CHUNKED\r\n", 413),
+])
+def test_smuggling(quiet, headers, status):
+    """Refused, and what comes behind is no request to anybody."""
+    before = Metrics(quiet).value("tickwire_http_requests_total", status="404")
+    with Raw(quiet.port) as raw:
+        raw.send(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n{EVIL}".encode("latin-1"))
+        answered, _ = problem(raw.read_answer(), status)
+        assert answered["connection"] == "close"
+        raw.read_end()
+        assert raw.input == b""
+    assert Metrics(quiet).value("tickwire_http_requests_total", status="404") == before
+
+
+@pytest.mark.parametrize("head,status", [
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    ("GET / HTTP/2\r\n\r\n", 400),
+    ("GET /\r\n\r\n", 400),
+    ("GET / HTTP/1.1\nHost: x\n\n", 400),
+    ("GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("\x00", 400),
+    ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    ("CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+    ("GET http://x/healthz HTTP/1.1\r\n\r\n", 400),
+    ("GET http://u:p@x/healthz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("GET http:///healthz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("GET ws://x/healthz HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+])
+def test_wrong_first_lines(quiet, head, status):
+    problem(ask(quiet, head), status)
+
+
+@pytest.mark.parametrize("target", ["http://x/healthz", "HTTP://other:81/healthz",
+                                    "https://[::1]/healthz"])
+def test_absolute_targets(quiet, target):
+    assert ask(quiet, f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")[2] == b"ok\n"
+
+
+def test_endless_heads(quiet):
+    """Refused when the limit is reached, however much comes; the node keeps none of it."""
+    before = Metrics(quiet).value("tickwire_http_refused_total", reason="head")
+    memory = quiet.memory()
+    line = b"X-" + b"y" * 1000 + b": z\r\n"
+    for _ in range(20):
+        with Raw(quiet.port) as raw:
+            raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+            for _ in range(20000):
+                raw.send(line)
+                if raw.ended:
+                    break
+            else:
+                raise AssertionError("20 MB of head were taken")
+    assert Metrics(quiet).value("tickwire_http_refused_total", reason="head") == before + 20
+    assert quiet.memory() - memory < 8 * 1024 * 1024
+
+
+def test_slow_heads_and_silence(quiet):
+    """The time for a head runs from its first byte; nothing that trickles in puts it off."""
+    metrics = Metrics(quiet)
+    slow = metrics.value("tickwire_http_refused_total", reason="slow_head")
+    silent = metrics.value("tickwire_http_refused_total", reason="silent")
+    with Raw(quiet.port) as dripping, Raw(quiet.port) as second, Raw(quiet.port) as mute:
+        second.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /he")
+        assert second.read_answer()[2] == b"ok\n"
+        begin = time.monotonic()
+        while time.monotonic() < begin + 20 and not select.select([dripping.socket], [], [], 1)[0]:
+            dripping.send(b"G")
+        assert 8 < time.monotonic() - begin < 14, "one that drips is cut off at ten seconds"
+        problem(dripping.read_answer(), 408)
+        problem(second.read_answer(), 408)
+        mute.read_end()
+        assert mute.input == b"", "to one that never spoke nothing is said"
+    metrics = Metrics(quiet)
+    assert metrics.value("tickwire_http_refused_total", reason="slow_head") == slow + 2
+    assert metrics.value("tickwire_http_refused_total", reason="silent") == silent + 1
+
+
+# ---- files, and pages of other origins ----
+
+def page(node, method="GET", path="/", **headers):
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return ask(node, f"{method} {path} HTTP/1.1\r\nHost: x\r\n{lines}\r\n", method)
+
+
+def test_page_forms(quiet):
+    _, plain, body = page(quiet)
+    _, packed, gzipped = page(quiet, Accept_Encoding="br, gzip")
+    assert gzip.decompress(gzipped) == body and len(gzipped) < len(body)
+    assert packed["content-encoding"] == "gzip" and "content-encoding" not in plain
+    assert plain["etag"] != packed["etag"] and not plain["etag"].startswith("W/")
+    for headers in (plain, packed):
+        assert headers["vary"] == "Accept-Encoding" and headers["cache-control"] == "no-cache"
+        assert headers["accept-ranges"] == "none"
+    assert page(quiet, path="/index.html")[2] == body
+    assert page(quiet, Range="bytes=0-3")[::2] == (200, body), "ranges are ignored"
+    assert page(quiet, Accept_Encoding="identity;q=0, gzip")[2] == gzipped
+    problem(page(quiet, Accept_Encoding="*;q=0"), 406)
+    status, headers, nothing = page(quiet, "HEAD", Accept_Encoding="gzip")
+    assert (status, nothing) == (200, b"") and int(headers["content-length"]) == len(gzipped)
+
+
+def test_page_not_modified(quiet):
+    etags = {form: page(quiet, Accept_Encoding=form)[1]["etag"] for form in ("gzip", "identity")}
+    for form, etag in etags.items():
+        with Raw(quiet.port) as raw:
+            raw.send(f"GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {form}\r\n"
+                     f"If-None-Match: \"x\", {etag}\r\n\r\n"
+                     "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            status, headers = raw.read_head()
+            assert status == 304 and headers["etag"] == etag and "content-length" not in headers
+            assert raw.read_answer()[2] == b"ok\n"
+    assert page(quiet, Accept_Encoding="gzip", If_None_Match=etags["identity"])[0] == 200
+
+
+PREFLIGHT = "Origin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n"
+
+
+def test_preflight(quiet):
+    with Raw(quiet.port) as raw:
+        raw.send(f"OPTIONS /api/v1/tickers HTTP/1.1\r\nHost: x\r\n{PREFLIGHT}\r\n".encode())
+        status, headers = raw.read_head()
+        assert status == 204 and "content-length" not in headers
+        assert headers["access-control-allow-origin"] == "*"
+        assert "Authorization" in headers["access-control-allow-headers"]
+        raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert raw.read_answer()[2] == b"ok\n"
+    problem(ask(quiet, f"OPTIONS /nothing HTTP/1.1\r\nHost: x\r\n{PREFLIGHT}\r\n"), 404)
+    for path in ("/metrics", "/", "/ws/exchange"):
+        headers, _ = problem(ask(quiet, f"OPTIONS {path} HTTP/1.1\r\nHost: x\r\n{PREFLIGHT}\r\n"),
+                             405)
+        assert "access-control-allow-origin" not in headers
+
+
+def test_pages_of_other_origins_may_read_rest_alone(quiet):
+    for path, shared in (("/api/v1/tickers", True), ("/ws/info", True), ("/nothing", True),
+                         ("/metrics", False), ("/", False)):
+        _, headers, _ = ask(quiet, f"GET {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://a\r\n\r\n")
+        assert headers.get("access-control-allow-origin") == ("*" if shared else None), path
