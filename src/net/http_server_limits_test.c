@@ -124,6 +124,42 @@ static void test_silent_peer_is_counted(void **state)
     fixture_release(&fixture);
 }
 
+/* ---- answers that nobody takes ---- */
+
+/* Far more of them than there may be in memory; one who reads is served behind them. */
+static void ask_and_read_nothing(struct peer *peer)
+{
+    enum { DEAF = 100 };
+    int fds[DEAF];
+    const int small = 4096;
+    char first;
+    for (size_t i = 0; i < DEAF; i++) {
+        peer_connect(peer);
+        fds[i] = peer->fd;
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        peer_send_text(peer, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+        (void)recv(peer->fd, &first, 1, MSG_PEEK);
+    }
+    peer_connect(peer);
+    peer_send_text(peer, "GET /ok?q=small HTTP/1.1\r\n" CLOSE);
+    peer_receive_all(peer);
+    for (size_t i = 0; i < DEAF; i++)
+        close(fds[i]);
+}
+
+static void test_answers_not_taken_are_bounded(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    int64_t before = refused("unsent");
+    fixture_init(&fixture, 200);
+    run_peer(&fixture, ask_and_read_nothing);
+    assert_non_null(strstr(fixture.peer.seen.data, "ok:small"));
+    assert_true(refused("unsent") > before);
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
 /* ---- places ---- */
 
 /* All places are taken by one address that says nothing; another address is served, and the place
@@ -291,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_byte_a_second_is_ended),
         cmocka_unit_test(test_silent_peer_is_counted),
+        cmocka_unit_test(test_answers_not_taken_are_bounded),
         cmocka_unit_test(test_a_flood_meets_itself),
         cmocka_unit_test(test_handshakes_that_never_finish),
         cmocka_unit_test(test_limit_of_an_address),
