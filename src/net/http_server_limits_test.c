@@ -124,6 +124,34 @@ static void test_silent_peer_is_counted(void **state)
     fixture_release(&fixture);
 }
 
+/* Kept for the next request far longer than a head may take; that a silent one is ended shows that
+ * the server has looked. */
+static void idle_then_ask(struct peer *peer)
+{
+    peer_connect(peer);
+    int silent = peer->fd;
+    peer_connect(peer);
+    ask(peer);
+    peer_receive_until(peer, "ok:");
+    clock_step(50 * SECOND);
+    note(peer, is_ended(silent));
+    close(silent);
+    peer_send_text(peer, "GET /ok?q=again HTTP/1.1\r\n" CLOSE);
+    peer_receive_all(peer);
+}
+
+static void test_idle_is_not_slow(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 10);
+    run_peer(&fixture, idle_then_ask);
+    assert_non_null(strstr(fixture.peer.seen.data, "ok:+HTTP/1.1 200 OK"));
+    assert_non_null(strstr(fixture.peer.seen.data, "ok:again"));
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
 /* ---- answers that nobody takes ---- */
 
 /* Far more of them than there may be in memory; one who reads is served behind them. */
@@ -327,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_byte_a_second_is_ended),
         cmocka_unit_test(test_silent_peer_is_counted),
+        cmocka_unit_test(test_idle_is_not_slow),
         cmocka_unit_test(test_answers_not_taken_are_bounded),
         cmocka_unit_test(test_a_flood_meets_itself),
         cmocka_unit_test(test_handshakes_that_never_finish),
