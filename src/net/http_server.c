@@ -225,7 +225,7 @@ static int read_proxies(struct http_server *server, const struct http_texts *tex
 static void make_metrics(struct http_server *server)
 {
     static const char *const reasons[HTTP_REFUSAL_COUNT] = {
-#define X(suffix, label) [HTTP_REFUSAL_##suffix] = label,
+#define X(suffix, label) [HTTP_REFUSAL_##suffix] = (label),
         HTTP_REFUSALS(X)
 #undef X
     };
