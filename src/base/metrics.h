@@ -61,6 +61,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Requests whose right to read or write was judged, by result")                               \
     X(HTTP_REFUSED, "http_refused_total", METRIC_COUNTER,                                          \
       "HTTP connections and requests refused or ended early, by reason")                           \
+    X(TLS_HANDSHAKES, "tls_handshakes_total", METRIC_COUNTER,                                      \
+      "TLS handshakes of connections to us, by how they ended")                                    \
     X(LOG_LINES_LOST, "log_lines_lost_total", METRIC_COUNTER,                                      \
       "Log lines dropped, the ring being full")                                                    \
     X(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time of the process")         \

@@ -31,6 +31,7 @@ struct session {
     struct publisher *publisher;
     struct instruments *instruments;
     struct ws_client *client; /* NULL between connections */
+    struct tls_context *tls;  /* owned; made for the first connection to a wss URL */
     bool open;
     struct timer *retry_timer, *request_timer, *ping_timer, *watch_timer;
     struct backoff backoff;
@@ -312,21 +313,39 @@ static const struct ws_client_callbacks session_callbacks = {
     .on_closed = session_on_closed,
 };
 
-static void session_connect(void *context)
+/* The authorities are read once, not for each attempt. */
+static int session_trust(struct session *session, struct err *err)
 {
-    struct session *session = context;
-    struct err err = {0};
-    struct ws_client_options options = {
+    bool needed = slice_starts_with(slice_of(session->url), SLICE("wss://"));
+    if (!needed || session->tls != NULL)
+        return 0;
+    return tls_context_create_client(NULL, &session->tls, err);
+}
+
+static int session_open(struct session *session, struct err *err)
+{
+    int failed = session_trust(session, err);
+    if (failed != 0)
+        return failed;
+    const struct ws_client_options options = {
         .url = session->url,
+        .tls = session->tls,
         .message_max = LIMIT_EXCHANGE_MESSAGE,
         .queue_max = 2 * LIMIT_REQUEST,
         .connect_ms = LIMIT_CONNECT_MS,
     };
+    return ws_client_open(session->loop, &options, &session_callbacks, session, &session->client,
+                          err);
+}
+
+static void session_connect(void *context)
+{
+    struct session *session = context;
+    struct err err = {0};
     budget_spend(&session->connects, clock_monotonic_ns());
     if (session->state != STATUS_CONNECTING)
         session_set_state(session, STATUS_CONNECTING, (struct slice){0});
-    if (ws_client_open(session->loop, &options, &session_callbacks, session, &session->client,
-                       &err) == 0)
+    if (session_open(session, &err) == 0)
         return;
     /* Wrong in itself: no attempt will mend it, a new configuration will. */
     log_error("feed", log_text("msg", "cannot connect to this url, staying down"),
@@ -423,6 +442,7 @@ void session_destroy(struct session *session)
     if (session == NULL)
         return;
     ws_client_destroy(session->client);
+    tls_context_destroy(session->tls);
     timer_destroy(session->retry_timer);
     timer_destroy(session->request_timer);
     timer_destroy(session->ping_timer);

@@ -236,6 +236,12 @@ static void make_metrics(struct http_server *server)
     }
 }
 
+void http_server_set_tls(struct http_server *server, const struct tls_context *context)
+{
+    if (server->listener != NULL)
+        tcp_listener_set_tls(server->listener, context);
+}
+
 int http_server_open(struct loop *loop, const struct http_server_options *options,
                      struct http_server **ret_server, struct err *err)
 {
@@ -246,6 +252,7 @@ int http_server_open(struct loop *loop, const struct http_server_options *option
     server->options.listen = NULL;
     server->options.trusted_proxies = (struct http_texts){.items = NULL};
     server->options.allowed_origins = (struct http_texts){.items = NULL};
+    server->options.tls = NULL;
     int failed = read_proxies(server, &options->trusted_proxies, err);
     if (failed == 0)
         failed = http_origins_create(origins->items, origins->count, &server->origins, err);
@@ -255,6 +262,7 @@ int http_server_open(struct loop *loop, const struct http_server_options *option
         server_free(server);
         return failed;
     }
+    http_server_set_tls(server, options->tls);
     server->port = tcp_listener_port(server->listener);
     server->guard = http_guard_create(&options->limits);
     server->sweep = timer_create_on(loop, on_sweep, server);

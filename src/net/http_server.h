@@ -59,7 +59,8 @@ struct http_texts {
 };
 
 struct http_server_options {
-    const char *listen; /* address:port */
+    const char *listen;            /* address:port */
+    const struct tls_context *tls; /* NULL: plain; not needed after opening */
     /* How many of the connections handed over are still open: they count as well. May be NULL. */
     uint32_t (*handed_over)(void *context);
     uint32_t connections_max;                          /* more: see above */
@@ -80,6 +81,9 @@ struct http_server_options {
 /* The options' texts are not kept. -EINVAL when a proxy or an origin is none. */
 int http_server_open(struct loop *loop, const struct http_server_options *options,
                      struct http_server **ret_server, struct err *err) MUST_CHECK;
+
+/* From the next connection on; see tcp_listener_set_tls. */
+void http_server_set_tls(struct http_server *server, const struct tls_context *context);
 
 /* Ends its connections, not those handed over; NULL is a no-op. Allowed inside handlers, after the
  * answer. */

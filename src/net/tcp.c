@@ -3,11 +3,13 @@
  * A connection is our own non-blocking socket watched by a uv_poll_t: so a send is one send(2)
  * straight from the caller's memory, without a request object or an allocation. Freed when libuv
  * has let go of the handle, at the end of the turn; that makes tcp_destroy safe in every callback.
+ * A connection that speaks TLS has a struct tls between these functions and the socket.
  */
 #include "net/tcp.h"
 
 #include "base/memory.h"
 #include "net/tcp_priv.h"
+#include "net/tls_priv.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -30,8 +32,9 @@
 struct tcp {
     uv_poll_t poll;
     struct loop *loop; /* borrowed, outlives it */
-    struct tcp_callbacks callbacks;
-    void *context;                   /* borrowed */
+    const struct tcp_callbacks *callbacks; /* borrowed */
+    void *context;                         /* borrowed */
+    struct tls *tls;                       /* owned; NULL: plain */
     struct tcp_connector *connector; /* owned; NULL when connected */
     int fd;                          /* -1 while connecting */
     int send_error;                  /* negative errno; on_closed will tell */
@@ -44,7 +47,7 @@ struct tcp {
     bool destroyed;
 };
 
-static_assert(sizeof(struct tcp) <= 256, "ten thousand idle clients are cheap");
+static_assert(sizeof(struct tcp) <= 248, "ten thousand idle clients are cheap");
 
 struct tcp *tcp_create(struct loop *loop)
 {
@@ -87,12 +90,44 @@ void tcp_set_connector(struct tcp *tcp, struct tcp_connector *connector)
     tcp->connector = connector;
 }
 
+/* A client's handshake, which nobody but tcp_start_tls's caller waits for. */
+static bool is_awaited(const struct tcp *tcp)
+{
+    return tcp->tls != NULL && tls_waiter(tcp->tls)->on_connected != NULL;
+}
+
+static int wanted_tls_events(const struct tcp *tcp)
+{
+    const struct tls *tls = tcp->tls;
+    int events = tls_is_pending(tls) ? UV_WRITABLE : 0;
+    switch (tls_state(tls)) {
+    case TLS_SHAKING: /* also while paused: that is about what comes after it */
+        return events | UV_READABLE;
+    case TLS_FAILED:
+        return UV_READABLE | UV_WRITABLE;
+    case TLS_ENDED:
+        /* The socket may have nothing to say any more; but it can nearly always be written to. */
+        if (!tcp->paused && !tcp->ended)
+            events |= UV_WRITABLE;
+        break;
+    case TLS_OPEN:
+        if (!tcp->paused)
+            events |= UV_READABLE;
+        break;
+    }
+    if (tcp->want_write && !tls_is_waiting_for_input(tls))
+        events |= UV_WRITABLE;
+    return events;
+}
+
 static int wanted_events(const struct tcp *tcp)
 {
-    if (!tcp->started || tcp->failed)
+    if ((!tcp->started && !is_awaited(tcp)) || tcp->failed)
         return 0;
     if (tcp->send_error != 0)
         return UV_READABLE | UV_WRITABLE;
+    if (tcp->tls != NULL)
+        return wanted_tls_events(tcp);
     int events = tcp->want_write ? UV_WRITABLE : 0;
     if (!tcp->paused && !tcp->ended)
         events |= UV_READABLE;
@@ -117,7 +152,7 @@ static void fail(struct tcp *tcp, int error)
     assert(error < 0);
     tcp->failed = true;
     update_events(tcp);
-    tcp->callbacks.on_closed(tcp->context, error);
+    tcp->callbacks->on_closed(tcp->context, error);
 }
 
 static int socket_error(const struct tcp *tcp)
@@ -139,16 +174,102 @@ static void read_once(struct tcp *tcp)
     } while (size < 0 && errno == EINTR);
     if (size > 0) {
         data[size] = '\0';
-        tcp->callbacks.on_data(tcp->context, data, (size_t)size);
+        tcp->callbacks->on_data(tcp->context, data, (size_t)size);
         return;
     }
     if (size == 0) {
         tcp->ended = true;
-        tcp->callbacks.on_closed(tcp->context, 0);
+        tcp->callbacks->on_closed(tcp->context, 0);
         return;
     }
     if (errno != EAGAIN && errno != EWOULDBLOCK)
         fail(tcp, -errno);
+}
+
+static bool is_reading(const struct tcp *tcp)
+{
+    return !tcp->destroyed && !tcp->paused && !tcp->ended && tcp->send_error == 0;
+}
+
+static void tell_writable(struct tcp *tcp)
+{
+    tcp->want_write = false;
+    if (tcp->callbacks->on_writable != NULL)
+        tcp->callbacks->on_writable(tcp->context);
+}
+
+static void turn_plain(struct tcp *tcp, int events)
+{
+    if ((events & UV_WRITABLE) != 0 && tcp->want_write)
+        tell_writable(tcp);
+    if ((events & UV_READABLE) != 0 && is_reading(tcp))
+        read_once(tcp);
+}
+
+/* ---- the same with TLS ---- */
+
+static void shake_hands(struct tcp *tcp, int events)
+{
+    struct tls *tls = tcp->tls;
+    if (tls_state(tls) == TLS_SHAKING && (events & UV_READABLE) != 0)
+        tls_shake(tls);
+    if (tls_state(tls) == TLS_SHAKING)
+        return;
+    bool failed = tls_state(tls) == TLS_FAILED;
+    if (failed && !is_awaited(tcp)) {
+        fail(tcp, tls_error(tls));
+        return;
+    }
+    struct tls_waiter waiter = *tls_waiter(tls);
+    if (waiter.on_connected == NULL)
+        return;
+    *tls_waiter(tls) = (struct tls_waiter){.on_connected = NULL};
+    tcp->failed = failed;
+    update_events(tcp);
+    char text[TLS_FAILURE_MAX]; /* the callee may destroy the connection and read on */
+    snprintf(text, sizeof(text), "%s", tls_failure(tls));
+    waiter.on_connected(waiter.context, failed ? tls_error(tls) : 0, text);
+}
+
+static void read_tls(struct tcp *tcp, int events)
+{
+    char *data = tcp->loop->read_buffer;
+    if (tls_state(tcp->tls) == TLS_OPEN && (events & UV_READABLE) != 0) {
+        size_t size = tls_read(tcp->tls, data);
+        if (size > 0) {
+            data[size] = '\0';
+            tcp->callbacks->on_data(tcp->context, data, size);
+        }
+        if (!is_reading(tcp))
+            return; /* how it ended, if it did, is told later */
+    }
+    if (tls_state(tcp->tls) == TLS_ENDED) {
+        tcp->ended = true;
+        tcp->callbacks->on_closed(tcp->context, 0);
+    } else if (tls_state(tcp->tls) == TLS_FAILED) {
+        fail(tcp, tls_error(tcp->tls));
+    }
+}
+
+static void turn_tls(struct tcp *tcp, int events)
+{
+    struct tls *tls = tcp->tls;
+    bool shaking = tls_state(tls) == TLS_SHAKING || is_awaited(tcp);
+    if ((events & UV_WRITABLE) != 0)
+        tls_flush(tls);
+    if (shaking) {
+        shake_hands(tcp, events);
+        return;
+    }
+    if (tls_state(tls) == TLS_FAILED) {
+        fail(tcp, tls_error(tls));
+        return;
+    }
+    bool writable = !tls_is_pending(tls) && !tls_is_waiting_for_input(tls);
+    if ((events & UV_WRITABLE) != 0 && tcp->want_write && writable)
+        tell_writable(tcp);
+    if (is_reading(tcp))
+        read_tls(tcp, events);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -158,24 +279,37 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         fail(tcp, tcp->send_error);
         return;
     }
-    bool reading = !tcp->paused && !tcp->ended;
     if (status < 0) {
         /* libuv has stopped the handle. What came before the error is still there to be read. */
+        bool shaking = tcp->tls != NULL && tls_state(tcp->tls) == TLS_SHAKING;
         tcp->events = 0;
-        if (!reading) {
+        if (!is_reading(tcp) && !shaking) {
             fail(tcp, socket_error(tcp));
             return;
         }
         events = UV_READABLE;
     }
-    if ((events & UV_WRITABLE) != 0 && tcp->want_write) {
-        tcp->want_write = false;
-        if (tcp->callbacks.on_writable != NULL)
-            tcp->callbacks.on_writable(tcp->context);
-        reading = !tcp->destroyed && !tcp->paused && !tcp->ended && tcp->send_error == 0;
-    }
-    if ((events & UV_READABLE) != 0 && reading)
-        read_once(tcp);
+    if (tcp->tls == NULL)
+        turn_plain(tcp, events);
+    else
+        turn_tls(tcp, events);
+    update_events(tcp);
+}
+
+void tcp_take_tls(struct tcp *tcp, struct tls *tls)
+{
+    assert(tcp->fd >= 0 && tcp->tls == NULL && !tcp->started);
+    tcp->tls = tls;
+}
+
+void tcp_start_tls(struct tcp *tcp, const struct tls_context *context, const char *host,
+                   tcp_connected_fn *on_connected, void *on_connected_context)
+{
+    assert(on_connected != NULL);
+    tcp_take_tls(tcp, tls_create_client(context, tcp->fd, host));
+    *tls_waiter(tcp->tls) =
+        (struct tls_waiter){.on_connected = on_connected, .context = on_connected_context};
+    (void)tls_shake(tcp->tls); /* says hello; what comes of it is told in a turn of its own */
     update_events(tcp);
 }
 
@@ -183,25 +317,47 @@ void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, v
 {
     assert(callbacks->on_data != NULL);
     assert(callbacks->on_closed != NULL);
-    tcp->callbacks = *callbacks;
+    tcp->callbacks = callbacks;
     tcp->context = context;
     tcp->started = true;
     update_events(tcp);
+}
+
+static void send_failed(struct tcp *tcp, int error)
+{
+    tcp->send_error = error;
+    /* A socket shut down is always readable, so the next turn tells on_closed. */
+    (void)shutdown(tcp->fd, SHUT_RDWR);
+    update_events(tcp);
+}
+
+static size_t send_tls(struct tcp *tcp, const void *data, size_t size)
+{
+    enum tls_state state = tls_state(tcp->tls);
+    if (state == TLS_FAILED)
+        return 0;
+    size_t taken = state == TLS_SHAKING ? 0 : tls_send(tcp->tls, data, size);
+    if (tls_state(tcp->tls) == TLS_FAILED) {
+        send_failed(tcp, tls_error(tcp->tls));
+        return 0;
+    }
+    tcp->want_write = tcp->want_write || taken < size;
+    update_events(tcp); /* also for what waits encrypted */
+    return taken;
 }
 
 size_t tcp_send(struct tcp *tcp, const void *data, size_t size)
 {
     if (tcp->fd < 0 || tcp->failed || tcp->send_error != 0 || size == 0)
         return 0;
+    if (tcp->tls != NULL)
+        return send_tls(tcp, data, size);
     ssize_t sent;
     do {
         sent = send(tcp->fd, data, size, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        tcp->send_error = -errno;
-        /* A socket shut down is always readable, so the next turn tells on_closed. */
-        (void)shutdown(tcp->fd, SHUT_RDWR);
-        update_events(tcp);
+        send_failed(tcp, -errno);
         return 0;
     }
     size_t taken = sent < 0 ? 0 : (size_t)sent;
@@ -222,8 +378,12 @@ void tcp_set_send_buffer(struct tcp *tcp, size_t size)
 
 void tcp_shutdown(struct tcp *tcp)
 {
-    if (tcp->fd >= 0)
+    if (tcp->tls != NULL) {
+        tls_shutdown(tcp->tls);
+        update_events(tcp);
+    } else if (tcp->fd >= 0) {
         (void)shutdown(tcp->fd, SHUT_WR);
+    }
 }
 
 void tcp_read_pause(struct tcp *tcp, bool paused)
@@ -282,16 +442,21 @@ void tcp_destroy(struct tcp *tcp)
         return;
     }
     uv_close((uv_handle_t *)&tcp->poll, on_handle_closed);
+    tls_destroy(tcp->tls);
+    tcp->tls = NULL;
     close(tcp->fd); /* libuv has stopped watching it by now */
 }
 
 struct tcp_socket tcp_detach(struct tcp *tcp)
 {
     assert(tcp->fd >= 0 && !tcp->destroyed);
+    assert(!is_awaited(tcp));
+    struct tcp_socket socket = {.fd = tcp->fd, .tls = tcp->tls};
+    tcp->tls = NULL;
     tcp->destroyed = true;
     uv_close((uv_handle_t *)&tcp->poll, on_handle_closed);
     /* Not watched from here on: uv_close takes it out of epoll at once. */
-    return (struct tcp_socket){.fd = tcp->fd};
+    return socket;
 }
 
 struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket)
@@ -300,10 +465,12 @@ struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket)
     int failed = tcp_adopt(tcp, socket.fd);
     assert(failed == 0); /* a socket that one loop has watched another can watch */
     (void)failed;
+    tcp->tls = socket.tls;
     return tcp;
 }
 
 void tcp_socket_close(struct tcp_socket socket)
 {
+    tls_destroy(socket.tls);
     close(socket.fd);
 }

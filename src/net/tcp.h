@@ -2,7 +2,9 @@
 /*
  * TCP listeners and connections on a loop. A connection has no output queue: tcp_send takes what
  * the kernel takes, and on_writable tells when to go on; so whoever has a message log sends
- * straight from it. (TLS comes as a second kind of connection behind these same functions.)
+ * straight from it. A connection with TLS behaves the same: what tcp_send has taken is encrypted and
+ * on its way (at most LIMIT_TLS_PENDING of it waits here for the kernel), and what is sent next may
+ * be anything. It takes nothing before its handshake is over.
  *
  * Callbacks run on the loop's thread. Inside any of them the connection may be destroyed or handed
  * over.
@@ -15,6 +17,8 @@
 
 struct tcp;
 struct tcp_listener;
+struct tls;         /* a connection's, opaque to all but net/ */
+struct tls_context; /* net/tls.h */
 
 struct tcp_callbacks {
     /* Bytes arrived. `data` is the loop's own buffer: writable, NUL-terminated behind `size`, with
@@ -22,7 +26,8 @@ struct tcp_callbacks {
     void (*on_data)(void *context, char *data, size_t size);
     /* After tcp_send took less than all: it will take more now. May be NULL. */
     void (*on_writable)(void *context);
-    /* The peer closed (0) or the connection failed (negative errno). Nothing is called after it;
+    /* The peer closed (0) or the connection failed (negative errno; -EPROTO: what it sent is not
+     * TLS, or not good TLS). Nothing is called after it;
      * destroy it then. (Only who goes on sending after a 0, because the peer may have closed its
      * half alone, can get on_writable and one more on_closed, with an error.) */
     void (*on_closed)(void *context, int error);
@@ -41,6 +46,13 @@ typedef void tcp_accept_fn(void *context, struct tcp *tcp);
 int tcp_listen(struct loop *loop, const char *address, tcp_accept_fn *on_accept, void *context,
                struct tcp_listener **ret_listener, struct err *err) MUST_CHECK;
 uint16_t tcp_listener_port(const struct tcp_listener *listener);
+
+/* From the next connection on TLS is spoken, with this context (of which a handle is kept); NULL:
+ * plain again. Connections that are there keep what they have. Handshakes go on inside the loop, in
+ * the time that whoever owns the connection gives it: on_data comes after it, on_closed when it
+ * fails (which METRIC_TLS_HANDSHAKES counts). A plain HTTP request is answered 400. */
+void tcp_listener_set_tls(struct tcp_listener *listener, const struct tls_context *context);
+
 void tcp_listener_destroy(struct tcp_listener *listener); /* NULL is a no-op */
 
 /* ---- connecting ---- */
@@ -55,17 +67,24 @@ typedef void tcp_connected_fn(void *context, int error,
 struct tcp *tcp_connect(struct loop *loop, const char *host, uint16_t port, uint32_t timeout_ms,
                         tcp_connected_fn *on_connected, void *context) MUST_CHECK;
 
+/* After on_connected, before tcp_set_callbacks: shakes hands with `host`, whose certificate must be
+ * good for that name, or address. on_connected comes exactly once more, later, unless the connection
+ * is destroyed before; this has no time limit of its own. -EPROTO: the certificate was not accepted,
+ * or the peer speaks something else. A handle of the context is kept. */
+void tcp_start_tls(struct tcp *tcp, const struct tls_context *context, const char *host,
+                   tcp_connected_fn *on_connected, void *on_connected_context);
+
 /* ---- a connection ---- */
 
-/* From now on these (copied) are called; reading starts with the first call. */
+/* From now on these (borrowed, as long as the connection lives) are called; reading starts with the first call. */
 void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, void *context);
 
 /* Bytes the kernel took: 0 to size. Less than size: on_writable will come. A broken connection
  * takes nothing and on_closed will come. */
 size_t tcp_send(struct tcp *tcp, const void *data, size_t size);
 
-/* Sends no more: the peer sees the end of the data, and may go on sending. What tcp_send has taken
- * still goes out. */
+/* Sends no more: the peer sees the end of the data (with TLS: close_notify before it), and may go on
+ * sending. What tcp_send has taken still goes out. */
 void tcp_shutdown(struct tcp *tcp);
 
 /* What the kernel may hold of what the peer has not read, roughly, in bytes. Without it, megabytes.
@@ -85,10 +104,12 @@ struct loop *tcp_loop(const struct tcp *tcp);
 /* A connection between two loops. A value that is moved, never copied: one owner, in any thread. */
 struct tcp_socket {
     int fd;
+    struct tls *tls; /* NULL: plain */
 };
 
 /* Takes an established connection off its loop and ends the object; no callback comes any more.
- * Allowed inside its callbacks. What the peer sent and nobody read stays in the kernel. */
+ * Allowed inside its callbacks. What the peer sent and nobody read stays in the kernel; a TLS
+ * handshake may be under way and goes on. */
 struct tcp_socket tcp_detach(struct tcp *tcp) MUST_CHECK;
 
 /* Takes it over, on the thread of `loop`; its callbacks are set next. */
@@ -98,5 +119,6 @@ struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket) MUST_CHECK;
 void tcp_socket_close(struct tcp_socket socket);
 
 /* Closes at once; NULL is a no-op. What tcp_send has taken still goes out, unless the peer has sent
- * something that was not read. */
+ * something that was not read, or it is TLS and the kernel takes no more: who cares for the last
+ * bytes calls tcp_shutdown and waits for on_closed. */
 void tcp_destroy(struct tcp *tcp);

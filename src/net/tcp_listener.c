@@ -8,6 +8,7 @@
 #include "base/slice.h"
 #include "net/tcp.h"
 #include "net/tcp_priv.h"
+#include "net/tls_priv.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -27,8 +28,9 @@ struct tcp_listener {
     struct loop *loop;   /* borrowed, outlives it */
     struct timer *pause; /* owned */
     tcp_accept_fn *on_accept;
-    void *context;  /* borrowed */
-    int fd;         /* owned */
+    void *context;           /* borrowed */
+    struct tls_context *tls; /* owned; NULL: plain */
+    int fd;                  /* owned */
     int reserve_fd; /* owned; -1 when it could not be had again */
     uint16_t port;
     bool destroyed;
@@ -80,6 +82,8 @@ static bool accept_one(struct tcp_listener *listener)
         tcp_destroy(tcp);
         return true;
     }
+    if (listener->tls != NULL)
+        tcp_take_tls(tcp, tls_create_server(listener->tls, fd));
     listener->on_accept(listener->context, tcp);
     return true;
 }
@@ -192,6 +196,13 @@ uint16_t tcp_listener_port(const struct tcp_listener *listener)
     return listener->port;
 }
 
+void tcp_listener_set_tls(struct tcp_listener *listener, const struct tls_context *context)
+{
+    struct tls_context *old = listener->tls;
+    listener->tls = context == NULL ? NULL : tls_context_share(context);
+    tls_context_destroy(old);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
     memory_free(handle->data);
@@ -204,6 +215,7 @@ void tcp_listener_destroy(struct tcp_listener *listener)
     assert(!listener->destroyed);
     listener->destroyed = true;
     timer_destroy(listener->pause);
+    tls_context_destroy(listener->tls);
     uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
     close(listener->fd);
     if (listener->reserve_fd >= 0)

@@ -14,6 +14,9 @@ struct tcp *tcp_create(struct loop *loop) MUST_CHECK;
  * (then the socket is still the caller's). */
 int tcp_adopt(struct tcp *tcp, int fd) MUST_CHECK;
 
+/* It speaks TLS from the first byte on; owns `tls` from now on. Before tcp_set_callbacks. */
+void tcp_take_tls(struct tcp *tcp, struct tls *tls);
+
 void tcp_set_connector(struct tcp *tcp, struct tcp_connector *connector);
 
 /* The connection is destroyed before it was made: on_connected will not come. */

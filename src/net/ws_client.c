@@ -40,6 +40,7 @@ struct ws_client {
     struct ws_client_callbacks callbacks;
     void *context;                /* borrowed */
     struct tcp *tcp;              /* owned; NULL when closed */
+    struct tls_context *tls;      /* owned, until it is connected; NULL: plain */
     struct timer *timer;          /* owned: for opening, closing, telling */
     struct http_reader *reader;   /* owned, during the handshake */
     struct ws_inflater *inflater; /* owned; NULL when compression was not negotiated */
@@ -66,6 +67,7 @@ static void client_free(struct ws_client *client)
     http_reader_destroy(client->reader);
     ws_parser_release(&client->parser);
     ws_inflater_destroy(client->inflater);
+    tls_context_destroy(client->tls);
     buffer_release(&client->message);
     buffer_release(&client->output);
     memory_free(client);
@@ -384,16 +386,39 @@ static const struct tcp_callbacks tcp_callbacks = {
     .on_closed = on_closed,
 };
 
+static void begin(struct ws_client *client)
+{
+    if (client->state != CLIENT_CONNECTING)
+        return;
+    client->state = CLIENT_HANDSHAKE;
+    tcp_set_callbacks(client->tcp, &tcp_callbacks, client);
+    send_request(client);
+}
+
+static void on_secured(void *context, int error, const char *error_text)
+{
+    struct ws_client *client = context;
+    enter(client);
+    if (error != 0)
+        finish_failed(client, "%s:%u: %s", client->url.host, (unsigned)client->url.port,
+                      error_text);
+    else
+        begin(client);
+    leave(client);
+}
+
 static void on_connected(void *context, int error, const char *error_text)
 {
     struct ws_client *client = context;
     enter(client);
     if (error != 0) {
         finish_failed(client, "%s", error_text);
-    } else if (client->state == CLIENT_CONNECTING) {
-        client->state = CLIENT_HANDSHAKE;
-        tcp_set_callbacks(client->tcp, &tcp_callbacks, client);
-        send_request(client);
+    } else if (client->tls != NULL) {
+        tcp_start_tls(client->tcp, client->tls, client->url.host, on_secured, client);
+        tls_context_destroy(client->tls);
+        client->tls = NULL;
+    } else {
+        begin(client);
     }
     leave(client);
 }
@@ -439,9 +464,15 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     int failed = url_parse(options->url, &url, err);
     if (failed != 0)
         return failed;
-    if (url.tls)
-        return err_set(err, -ENOTSUP, "TLS is not built yet: %s", options->url);
+    struct tls_context *tls = NULL;
+    if (url.tls && options->tls != NULL)
+        tls = tls_context_share(options->tls);
+    else if (url.tls)
+        failed = tls_context_create_client(NULL, &tls, err);
+    if (failed != 0)
+        return failed;
     struct ws_client *client = memory_alloc(sizeof(*client));
+    client->tls = tls;
     client->callbacks = *callbacks;
     client->context = context;
     client->url = url;

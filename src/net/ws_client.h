@@ -7,6 +7,7 @@
 #pragma once
 
 #include "net/tcp.h"
+#include "net/tls.h"
 #include "net/ws.h"
 
 struct ws_client;
@@ -25,16 +26,20 @@ struct ws_client_callbacks {
 };
 
 struct ws_client_options {
-    /* ws://host[:port]/path?query (http:// means the same); wss:// fails: not built yet */
+    /* ws:// or wss://host[:port]/path?query (http:// and https:// mean the same) */
     const char *url;
+    /* For wss: whom to trust (a handle is kept). NULL: the system's authorities, which are read
+     * anew for this connection (20 ms): who connects again and again brings a context. */
+    const struct tls_context *tls;
     size_t message_max;  /* a longer message ends the connection with 1009 */
     size_t queue_max;    /* bytes of output waiting at most; beyond it the connection fails */
-    uint32_t connect_ms; /* for address, TCP and handshake together */
+    uint32_t connect_ms; /* for address, TCP, TLS and handshake together */
     /* permessage-deflate is offered, and messages come inflated; what is sent stays plain */
     bool deflate;
 };
 
-/* on_closed follows for whatever is wrong but the URL, which is answered here. url is copied. */
+/* on_closed follows for whatever is wrong but the URL and the system's authorities, which are
+ * answered here. url is copied. */
 int ws_client_open(struct loop *loop, const struct ws_client_options *options,
                    const struct ws_client_callbacks *callbacks, void *context,
                    struct ws_client **ret_client, struct err *err) MUST_CHECK;

@@ -303,11 +303,6 @@ static void test_bad_urls(void **state)
         assert_true(strlen(err.text) > 0);
         assert_null(strstr(err.text, "secret"));
     }
-    const struct ws_client_options options = {
-        .url = "wss://a/", .message_max = 1, .queue_max = 1, .connect_ms = 1};
-    struct err err;
-    assert_int_equal(ws_client_open(loop, &options, &callbacks, NULL, &client, &err), -ENOTSUP);
-    assert_non_null(strstr(err.text, "TLS is not built yet"));
     assert_null(client);
     loop_destroy(loop);
 }

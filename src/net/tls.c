@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OpenSSL between tcp.c and a socket; tls_priv.h says how and why. */
+#include "net/tls_priv.h"
+
+#include "base/buffer.h"
+#include "base/memory.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#define RECORD_MAX (16 * KIBIBYTE) /* RFC 8446, section 5.1 */
+
+/* Decrypted bytes go to the front of the buffer whose end holds the encrypted ones. A record of
+ * which a part came earlier can make more of them than came now. */
+static_assert(2 * LIMIT_TLS_READ + RECORD_MAX <= LIMIT_READ_BUFFER, "they do not meet");
+static_assert(LIMIT_TLS_PENDING >= 2 * RECORD_MAX, "a record fits, encrypted, and alerts");
+
+struct tls {
+    SSL *ssl;                    /* owned; NULL until the first byte, or when closed */
+    struct tls_context *context; /* owned, during the handshake */
+    struct buffer pending;       /* encrypted, for the kernel; no memory when empty */
+    size_t pending_sent;         /* bytes of it that the kernel has taken */
+    struct slice input;          /* encrypted, from the kernel; borrowed by tls_read */
+    struct tls_waiter waiter;
+    int fd;
+    int error; /* negative errno of the socket, or 0 */
+    enum tls_state state;
+    bool client;
+    bool peer_ended;        /* recv brought 0 */
+    bool closing;           /* good-bye has been said: SHUT_WR follows what is pending */
+    bool waiting_for_input; /* a message of the peer was cut in the middle */
+    char failure[TLS_FAILURE_MAX];
+};
+
+/* ---- what OpenSSL reads and writes through ---- */
+
+static size_t socket_send(struct tls *tls, const char *data, size_t size)
+{
+    ssize_t sent;
+    do {
+        sent = send(tls->fd, data, size, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        tls->error = -errno;
+    return sent < 0 ? 0 : (size_t)sent;
+}
+
+static void keep_pending(struct tls *tls, const char *data, size_t size)
+{
+    if (tls->pending.data == NULL)
+        buffer_init(&tls->pending, LIMIT_TLS_PENDING);
+    buffer_append(&tls->pending, data, size);
+    if (tls->pending.overflowed)
+        tls->error = -ENOBUFS; /* a peer that makes us answer and does not read the answers */
+}
+
+static int on_write(BIO *bio, const char *data, int size)
+{
+    struct tls *tls = BIO_get_data(bio);
+    size_t sent = 0;
+    BIO_clear_retry_flags(bio);
+    if (!tls_is_pending(tls))
+        sent = socket_send(tls, data, (size_t)size);
+    if (tls->error == 0 && sent < (size_t)size)
+        keep_pending(tls, data + sent, (size_t)size - sent);
+    return tls->error == 0 ? size : -1;
+}
+
+static int read_input(struct tls *tls, char *out, size_t size)
+{
+    size_t part = tls->input.size < size ? tls->input.size : size;
+    if (part == 0)
+        return -1;
+    memcpy(out, tls->input.data, part);
+    tls->input.data += part;
+    tls->input.size -= part;
+    return (int)part;
+}
+
+static ssize_t socket_receive(struct tls *tls, char *out, size_t size)
+{
+    ssize_t got;
+    do {
+        got = recv(tls->fd, out, size, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        tls->error = -errno;
+    tls->peer_ended = got == 0;
+    return got;
+}
+
+static int on_read(BIO *bio, char *out, int size)
+{
+    struct tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    int got = tls->state == TLS_SHAKING ? (int)socket_receive(tls, out, (size_t)size)
+                                        : read_input(tls, out, (size_t)size);
+    if (got < 0 && tls->error == 0)
+        BIO_set_retry_read(bio);
+    return got;
+}
+
+static long on_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    const struct tls *tls = BIO_get_data(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1; /* nothing is kept back */
+    case BIO_CTRL_EOF:
+        return tls->peer_ended;
+    default:
+        return 0;
+    }
+}
+
+static BIO_METHOD *method; /* written once, kept as long as the process */
+
+static void method_make(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tickwire socket");
+    assert(method != NULL);
+    BIO_meth_set_write(method, on_write);
+    BIO_meth_set_read(method, on_read);
+    BIO_meth_set_ctrl(method, on_control);
+}
+
+/* ---- lives ---- */
+
+static void ssl_make(struct tls *tls)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, method_make);
+    ERR_clear_error();
+    tls->ssl = SSL_new(tls->context->ssl);
+    BIO *bio = BIO_new(method);
+    assert(tls->ssl != NULL && bio != NULL); /* out of memory, like base/memory.h */
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio); /* takes it */
+    if (tls->client)
+        SSL_set_connect_state(tls->ssl);
+    else
+        SSL_set_accept_state(tls->ssl);
+}
+
+static struct tls *tls_make(const struct tls_context *context, int fd)
+{
+    assert(fd >= 0);
+    struct tls *tls = memory_alloc(sizeof(*tls));
+    tls->context = tls_context_share(context);
+    tls->fd = fd;
+    return tls;
+}
+
+struct tls *tls_create_server(const struct tls_context *context, int fd)
+{
+    return tls_make(context, fd);
+}
+
+struct tls *tls_create_client(const struct tls_context *context, int fd, const char *host)
+{
+    struct tls *tls = tls_make(context, fd);
+    struct in6_addr address; /* of the two kinds the larger one */
+    tls->client = true;
+    ssl_make(tls);
+    bool number =
+        inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
+    int done;
+    if (number) { /* has no name to ask for (RFC 6066, section 3) */
+        done = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls->ssl), host);
+    } else {
+        SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        done = SSL_set1_host(tls->ssl, host) == 1 && SSL_set_tlsext_host_name(tls->ssl, host) == 1;
+    }
+    assert(done == 1); /* else it would accept whoever answers */
+    return tls;
+}
+
+static void count(const struct tls *tls, enum tls_result result)
+{
+    struct metric *metric = tls->context->results[result];
+    if (metric != NULL)
+        metric_add(metric, 1);
+}
+
+static void pending_drop(struct tls *tls)
+{
+    if (tls->pending.data != NULL)
+        buffer_release(&tls->pending);
+    tls->pending_sent = 0;
+}
+
+void tls_destroy(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    if (tls->ssl != NULL && tls->state == TLS_SHAKING)
+        count(tls, TLS_RESULT_FAILED);
+    tls_flush(tls);
+    if (!tls_is_pending(tls))
+        tls_shutdown(tls);
+    SSL_free(tls->ssl);
+    tls_context_destroy(tls->context);
+    pending_drop(tls);
+    ERR_clear_error();
+    memory_free(tls);
+}
+
+enum tls_state tls_state(const struct tls *tls)
+{
+    return tls->state;
+}
+
+int tls_error(const struct tls *tls)
+{
+    assert(tls->state == TLS_FAILED);
+    return tls->error;
+}
+
+const char *tls_failure(const struct tls *tls)
+{
+    return tls->failure;
+}
+
+struct tls_waiter *tls_waiter(struct tls *tls)
+{
+    return &tls->waiter;
+}
+
+/* ---- failing ---- */
+
+static void describe_failure(struct tls *tls)
+{
+    long verified = SSL_get_verify_result(tls->ssl);
+    if (tls->client && verified != X509_V_OK)
+        snprintf(tls->failure, sizeof(tls->failure), "certificate verify failed: %s",
+                 X509_verify_cert_error_string(verified));
+    else if (tls->peer_ended)
+        snprintf(tls->failure, sizeof(tls->failure), "the peer closed during the TLS handshake");
+    else if (tls->error != 0)
+        snprintf(tls->failure, sizeof(tls->failure), "TLS failed: %s", strerror(-tls->error));
+    else
+        snprintf(tls->failure, sizeof(tls->failure), "TLS failed: %s", tls_error_text());
+}
+
+/* OpenSSL has sent the peer an alert, where there was one to send. */
+static void fail(struct tls *tls)
+{
+    describe_failure(tls);
+    if (tls->error == 0)
+        tls->error = tls->peer_ended ? -ECONNRESET : -EPROTO;
+    tls->state = TLS_FAILED;
+    ERR_clear_error();
+}
+
+/* ---- the handshake ---- */
+
+/* Who speaks HTTP here gets to read why that does not work. */
+static void answer_plain_request(struct tls *tls)
+{
+    static const char answer[] =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n"
+        "Content-Length: 104\r\nConnection: close\r\n\r\n"
+        "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+        "\"detail\":\"only https and wss are served here\"}\n";
+    char rest[4 * KIBIBYTE];
+    /* To close over unread input could take the answer with it. */
+    (void)recv(tls->fd, rest, sizeof(rest), MSG_DONTWAIT);
+    (void)socket_send(tls, answer, sizeof(answer) - 1);
+}
+
+static void handshake_failed(struct tls *tls)
+{
+    count(tls, TLS_RESULT_FAILED);
+    if (!tls->client && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST)
+        answer_plain_request(tls);
+    fail(tls);
+}
+
+enum tls_state tls_shake(struct tls *tls)
+{
+    assert(tls->state == TLS_SHAKING);
+    if (tls->ssl == NULL)
+        ssl_make(tls);
+    ERR_clear_error();
+    int done = SSL_do_handshake(tls->ssl);
+    if (done == 1) {
+        count(tls, SSL_session_reused(tls->ssl) ? TLS_RESULT_RESUMED : TLS_RESULT_OK);
+        tls->state = TLS_OPEN;
+    } else if (SSL_get_error(tls->ssl, done) != SSL_ERROR_WANT_READ) {
+        handshake_failed(tls);
+    }
+    if (tls->state != TLS_SHAKING) {
+        tls_context_destroy(tls->context);
+        tls->context = NULL;
+    }
+    return tls->state;
+}
+
+/* ---- reading ---- */
+
+/* False when there is nothing to be decrypted. */
+static bool receive(struct tls *tls, char *buffer)
+{
+    char *encrypted = buffer + LIMIT_READ_BUFFER - LIMIT_TLS_READ;
+    ssize_t got = socket_receive(tls, encrypted, LIMIT_TLS_READ);
+    if (got > 0)
+        tls->input = (struct slice){.data = encrypted, .size = (size_t)got};
+    else if (got == 0) /* without good-bye: whatever is spoken inside has ends of its own */
+        tls->state = TLS_ENDED;
+    else if (tls->error != 0)
+        fail(tls);
+    return got > 0;
+}
+
+static void read_ended(struct tls *tls, int result)
+{
+    int why = SSL_get_error(tls->ssl, result);
+    bool used = tls->input.size == 0;
+    tls->input = (struct slice){.data = NULL};
+    if (why == SSL_ERROR_ZERO_RETURN)
+        tls->state = TLS_ENDED; /* what is behind the good-bye is nobody's */
+    else if (why != SSL_ERROR_WANT_READ || !used)
+        fail(tls);
+}
+
+size_t tls_read(struct tls *tls, char *buffer)
+{
+    size_t space = LIMIT_READ_BUFFER - LIMIT_TLS_READ;
+    size_t size = 0;
+    int result;
+    assert(tls->state == TLS_OPEN);
+    if (!receive(tls, buffer))
+        return 0;
+    tls->waiting_for_input = false;
+    ERR_clear_error();
+    do {
+        size_t part = 0;
+        assert(size < space);
+        result = SSL_read_ex(tls->ssl, buffer + size, space - size, &part);
+        size += part;
+    } while (result == 1);
+    read_ended(tls, result);
+    return size;
+}
+
+/* ---- sending ---- */
+
+bool tls_is_pending(const struct tls *tls)
+{
+    return tls->pending.data != NULL;
+}
+
+bool tls_is_waiting_for_input(const struct tls *tls)
+{
+    return tls->waiting_for_input;
+}
+
+void tls_flush(struct tls *tls)
+{
+    struct buffer *pending = &tls->pending;
+    if (!tls_is_pending(tls) || tls->state == TLS_FAILED)
+        return;
+    tls->pending_sent +=
+        socket_send(tls, pending->data + tls->pending_sent, pending->size - tls->pending_sent);
+    if (tls->error != 0) {
+        fail(tls);
+        return;
+    }
+    if (tls->pending_sent < pending->size)
+        return;
+    pending_drop(tls);
+    if (tls->closing)
+        (void)shutdown(tls->fd, SHUT_WR);
+}
+
+/* Returns the bytes taken: all, or none. */
+static size_t send_record(struct tls *tls, const char *data, size_t size)
+{
+    size_t taken = 0;
+    ERR_clear_error();
+    int result = SSL_write_ex(tls->ssl, data, size, &taken);
+    if (result == 1)
+        return taken;
+    /* It never waits for the kernel; but where the peer's message (a ticket, new keys) has come by
+     * half, OpenSSL wants the rest first. */
+    if (SSL_get_error(tls->ssl, result) == SSL_ERROR_WANT_READ)
+        tls->waiting_for_input = true;
+    else
+        fail(tls);
+    return 0;
+}
+
+size_t tls_send(struct tls *tls, const void *data, size_t size)
+{
+    const char *bytes = data;
+    size_t taken = 0;
+    if (tls->closing) {
+        tls->error = -EPIPE;
+        fail(tls);
+    }
+    tls_flush(tls);
+    while (taken < size && tls->state != TLS_FAILED && !tls_is_pending(tls)) {
+        size_t part = size - taken < RECORD_MAX ? size - taken : RECORD_MAX;
+        size_t sent = send_record(tls, bytes + taken, part);
+        if (sent == 0)
+            break;
+        taken += sent;
+    }
+    return taken;
+}
+
+void tls_shutdown(struct tls *tls)
+{
+    if (tls->closing)
+        return;
+    bool open = tls->state == TLS_OPEN || tls->state == TLS_ENDED;
+    tls->closing = true;
+    ERR_clear_error();
+    if (open && SSL_shutdown(tls->ssl) < 0)
+        ERR_clear_error(); /* then without good-bye */
+    if (!tls_is_pending(tls))
+        (void)shutdown(tls->fd, SHUT_WR);
+}
