@@ -18,10 +18,10 @@
 
 /* net */
 #define LIMIT_READ_BUFFER                                                                          \
-    (256 * KIBIBYTE)     /* one a loop; a turn of one connection reads at most this */
-#define LIMIT_TLS_READ (96 * KIBIBYTE)    /* encrypted bytes that a turn of one connection reads */
+    (256 * KIBIBYTE)                   /* one a loop; a turn of one connection reads at most this */
+#define LIMIT_TLS_READ (96 * KIBIBYTE) /* encrypted bytes that a turn of one connection reads */
 #define LIMIT_TLS_PENDING (64 * KIBIBYTE) /* encrypted bytes that wait for the kernel */
-#define LIMIT_PADDING 64 /* readable bytes behind everything handed to a decoder */
+#define LIMIT_PADDING 64                  /* readable bytes behind everything handed to a decoder */
 #define LIMIT_HTTP_HEAD (16 * KIBIBYTE)
 #define LIMIT_HTTP_HEADERS 64
 #define LIMIT_HTTP_TARGET (4 * KIBIBYTE)

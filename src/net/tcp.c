@@ -31,15 +31,15 @@
 
 struct tcp {
     uv_poll_t poll;
-    struct loop *loop; /* borrowed, outlives it */
+    struct loop *loop;                     /* borrowed, outlives it */
     const struct tcp_callbacks *callbacks; /* borrowed */
     void *context;                         /* borrowed */
     struct tls *tls;                       /* owned; NULL: plain */
-    struct tcp_connector *connector; /* owned; NULL when connected */
-    int fd;                          /* -1 while connecting */
-    int send_error;                  /* negative errno; on_closed will tell */
-    int events;                      /* what libuv watches now */
-    bool started;                    /* callbacks are set */
+    struct tcp_connector *connector;       /* owned; NULL when connected */
+    int fd;                                /* -1 while connecting */
+    int send_error;                        /* negative errno; on_closed will tell */
+    int events;                            /* what libuv watches now */
+    bool started;                          /* callbacks are set */
     bool paused;
     bool want_write; /* a send was cut short */
     bool ended;      /* the peer sends no more */

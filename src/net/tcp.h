@@ -2,9 +2,9 @@
 /*
  * TCP listeners and connections on a loop. A connection has no output queue: tcp_send takes what
  * the kernel takes, and on_writable tells when to go on; so whoever has a message log sends
- * straight from it. A connection with TLS behaves the same: what tcp_send has taken is encrypted and
- * on its way (at most LIMIT_TLS_PENDING of it waits here for the kernel), and what is sent next may
- * be anything. It takes nothing before its handshake is over.
+ * straight from it. A connection with TLS behaves the same: what tcp_send has taken is encrypted
+ * and on its way (at most LIMIT_TLS_PENDING of it waits here for the kernel), and what is sent next
+ * may be anything. It takes nothing before its handshake is over.
  *
  * Callbacks run on the loop's thread. Inside any of them the connection may be destroyed or handed
  * over.
@@ -68,23 +68,24 @@ struct tcp *tcp_connect(struct loop *loop, const char *host, uint16_t port, uint
                         tcp_connected_fn *on_connected, void *context) MUST_CHECK;
 
 /* After on_connected, before tcp_set_callbacks: shakes hands with `host`, whose certificate must be
- * good for that name, or address. on_connected comes exactly once more, later, unless the connection
- * is destroyed before; this has no time limit of its own. -EPROTO: the certificate was not accepted,
- * or the peer speaks something else. A handle of the context is kept. */
+ * good for that name, or address. on_connected comes exactly once more, later, unless the
+ * connection is destroyed before; this has no time limit of its own. -EPROTO: the certificate was
+ * not accepted, or the peer speaks something else. A handle of the context is kept. */
 void tcp_start_tls(struct tcp *tcp, const struct tls_context *context, const char *host,
                    tcp_connected_fn *on_connected, void *on_connected_context);
 
 /* ---- a connection ---- */
 
-/* From now on these (borrowed, as long as the connection lives) are called; reading starts with the first call. */
+/* From now on these (borrowed, as long as the connection lives) are called; reading starts with the
+ * first call. */
 void tcp_set_callbacks(struct tcp *tcp, const struct tcp_callbacks *callbacks, void *context);
 
 /* Bytes the kernel took: 0 to size. Less than size: on_writable will come. A broken connection
  * takes nothing and on_closed will come. */
 size_t tcp_send(struct tcp *tcp, const void *data, size_t size);
 
-/* Sends no more: the peer sees the end of the data (with TLS: close_notify before it), and may go on
- * sending. What tcp_send has taken still goes out. */
+/* Sends no more: the peer sees the end of the data (with TLS: close_notify before it), and may go
+ * on sending. What tcp_send has taken still goes out. */
 void tcp_shutdown(struct tcp *tcp);
 
 /* What the kernel may hold of what the peer has not read, roughly, in bytes. Without it, megabytes.

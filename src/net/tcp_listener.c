@@ -31,7 +31,7 @@ struct tcp_listener {
     void *context;           /* borrowed */
     struct tls_context *tls; /* owned; NULL: plain */
     int fd;                  /* owned */
-    int reserve_fd; /* owned; -1 when it could not be had again */
+    int reserve_fd;          /* owned; -1 when it could not be had again */
     uint16_t port;
     bool destroyed;
 };

@@ -188,7 +188,8 @@ struct tls *tls_create_client(const struct tls_context *context, int fd, const c
 static void count(const struct tls *tls, enum tls_result result)
 {
     struct metric *metric = tls->context->results[result];
-    if (metric != NULL)
+    bool begun = BIO_number_read(SSL_get_rbio(tls->ssl)) > 0; /* else nobody spoke */
+    if (metric != NULL && begun)
         metric_add(metric, 1);
 }
 

@@ -14,9 +14,9 @@ struct tls_context;
 /*
  * A server's, from PEM files: the chain, its own certificate first, and the key, which may not be
  * encrypted. previous: NULL, or one whose tickets this one accepts as well (and gives out), so that
- * clients resume across a reload. Nothing is read from the files later. Says no to a file that can't
- * be read, has nothing in it, and to a key that does not belong to the certificate; whether that
- * is still valid is for the caller to look at. Main thread.
+ * clients resume across a reload. Nothing is read from the files later. Says no to a file that
+ * can't be read, has nothing in it, and to a key that does not belong to the certificate; whether
+ * that is still valid is for the caller to look at. Main thread.
  */
 int tls_context_create(const char *certificate, const char *key, const struct tls_context *previous,
                        struct tls_context **ret_context, struct err *err) MUST_CHECK;

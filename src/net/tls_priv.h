@@ -2,11 +2,11 @@
 /*
  * TLS over one socket, for tcp.c alone.
  *
- * OpenSSL reads and writes through two functions of ours. What it writes goes to the kernel at once;
- * what the kernel does not take waits in `pending`, and while anything waits there nothing more is
- * encrypted. So tls_send has taken a byte when it is encrypted for good, and never depends on what it
- * is called with next (SSL_write on a socket would want the same bytes again). What waits is a
- * record (16 KiB), a handshake's flight, or answers to what the peer made us answer:
+ * OpenSSL reads and writes through two functions of ours. What it writes goes to the kernel at
+ * once; what the kernel does not take waits in `pending`, and while anything waits there nothing
+ * more is encrypted. So tls_send has taken a byte when it is encrypted for good, and never depends
+ * on what it is called with next (SSL_write on a socket would want the same bytes again). What
+ * waits is a record (16 KiB), a handshake's flight, or answers to what the peer made us answer:
  * LIMIT_TLS_PENDING at most, beyond it the connection fails. The memory is there only while
  * something waits.
  *
@@ -47,8 +47,8 @@ struct tls;
 struct tls *tls_create_server(const struct tls_context *context, int fd) MUST_CHECK;
 
 /* Of a connected one. host: the name, or address, that the certificate must be for. */
-struct tls *tls_create_client(const struct tls_context *context, int fd, const char *host)
-    MUST_CHECK;
+struct tls *tls_create_client(const struct tls_context *context, int fd,
+                              const char *host) MUST_CHECK;
 
 /* Says good-bye to the peer, if the kernel takes it. NULL is a no-op. */
 void tls_destroy(struct tls *tls);
@@ -63,8 +63,8 @@ const char *tls_failure(const struct tls *tls);
 enum tls_state tls_shake(struct tls *tls);
 
 /*
- * One recv, and all that is whole after it, decrypted to `buffer` (LIMIT_READ_BUFFER bytes): returns
- * how many bytes that is; may be 0. Afterwards tls_state tells whether more can come.
+ * One recv, and all that is whole after it, decrypted to `buffer` (LIMIT_READ_BUFFER bytes):
+ * returns how many bytes that is; may be 0. Afterwards tls_state tells whether more can come.
  */
 size_t tls_read(struct tls *tls, char *buffer);
 
