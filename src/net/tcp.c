@@ -100,6 +100,8 @@ static int wanted_tls_events(const struct tcp *tcp)
 {
     const struct tls *tls = tcp->tls;
     int events = tls_is_pending(tls) ? UV_WRITABLE : 0;
+    if (tls_state(tls) != TLS_SHAKING && is_awaited(tcp))
+        return UV_READABLE | UV_WRITABLE; /* a peer may be so quick that nothing else comes of it */
     switch (tls_state(tls)) {
     case TLS_SHAKING: /* also while paused: that is about what comes after it */
         return events | UV_READABLE;

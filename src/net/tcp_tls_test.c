@@ -36,6 +36,8 @@ struct server {
     struct link *last;
     unsigned open;
     unsigned closed;
+    unsigned awaited; /* number of ends at which the loop stops */
+    bool timed_out;
     int error;            /* of the last that ended */
     struct buffer record; /* what the test's callbacks saw, or sent */
 };
@@ -122,7 +124,8 @@ static void on_data_echo(void *context, char *data, size_t size)
 static void on_closed(void *context, int error)
 {
     struct link *link = context;
-    link->server->closed++;
+    if (++link->server->closed == link->server->awaited)
+        loop_stop(link->server->loop);
     link->server->error = error;
     link->ended = true;
     if (error != 0 || link->out.size == 0)
@@ -197,13 +200,22 @@ static void meet(struct server *server, struct scene *scene, void (*run)(struct 
     peer_release(&peer);
 }
 
+static void give_up(void *context)
+{
+    struct server *server = context;
+    server->timed_out = true;
+    loop_stop(server->loop);
+}
+
 /* The other side may be told of the end only after the peer has gone. */
 static void run_until_closed(struct server *server, unsigned closed)
 {
-    for (int i = 0; i < 1000 && server->closed < closed; i++) {
-        loop_wake(server->loop);
+    struct timer *timer = timer_create_on(server->loop, give_up, server);
+    timer_start(timer, PEER_WAIT_S * 1000, 0);
+    server->awaited = closed;
+    while (server->closed < closed && !server->timed_out)
         loop_run(server->loop);
-    }
+    timer_destroy(timer);
     assert_int_equal(server->closed, closed);
 }
 
