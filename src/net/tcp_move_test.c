@@ -264,6 +264,8 @@ static void move_about(int version, bool move_first)
     loop_run(mover.sides[0].loop);
     peer_join(&peer);
     pthread_join(thread, NULL);
+    if (mover.target != NULL) /* it was on its way when the peer had all */
+        tcp_socket_close(mover.socket);
     assert_false(peer.timed_out);
     assert_true(mover.good);
     assert_true(mover.moves > 20);
