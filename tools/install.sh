@@ -41,6 +41,7 @@ cppcheck
 libgmp-dev
 python3-venv
 python3-pip
+openssl
 shellcheck
 git
 debootstrap
