@@ -35,9 +35,6 @@
 #define LIMIT_HTTP_ADDRESSES 16384         /* addresses whose limits are remembered */
 #define LIMIT_HTTP_PROXIES 256             /* ranges that are trusted */
 #define LIMIT_WS_CLOSE_MS 2000             /* for the peer's close after ours */
-#define LIMIT_WS_WAITING                                                                           \
-    (4 * MEBIBYTE) /* a thread's clients' compressed messages, not yet whole                       \
-                    */
 #define LIMIT_URL 1024
 #define LIMIT_HOST 256
 

@@ -124,6 +124,17 @@ STEPS = {
     "aiohttp": [(aiohttp_echo, message) for message in WHOLE]
                + [(aiohttp_ping, payload) for payload in PINGS],
 }
+COMPRESSED = ", compressed"  # behind the library's name: kinds 12 and 13
+STEPS.update({name + COMPRESSED: steps for name, steps in STEPS.items()})
+
+
+def expect_websockets(connection, library):
+    names = [extension.name for extension in connection.protocol.extensions]
+    expect(names, ["permessage-deflate"] if library.endswith(COMPRESSED) else [])
+
+
+def expect_aiohttp(connection, library):
+    expect(bool(connection.compress), library.endswith(COMPRESSED))
 
 
 # ---- our server ----
@@ -141,16 +152,23 @@ async def hand_to_server(port, frames, code):
 async def test_server(port):
     results = Results("server")
     url = f"ws://127.0.0.1:{port}/"
-    for function, value in STEPS["websockets"]:
-        async with websockets.asyncio.client.connect(url, max_size=None,
-                                                     compression=None) as connection:
-            await results.check("websockets", describe(function, value),
-                                function(connection, value))
-    async with aiohttp.ClientSession() as session:
-        for function, value in STEPS["aiohttp"]:
-            async with session.ws_connect(url, max_msg_size=0, autoping=False) as connection:
-                await results.check("aiohttp", describe(function, value),
+    for compression, suffix in ((None, ""), ("deflate", COMPRESSED)):
+        library = "websockets" + suffix
+        for function, value in STEPS[library]:
+            async with websockets.asyncio.client.connect(url, max_size=None,
+                                                         compression=compression) as connection:
+                expect_websockets(connection, library)
+                await results.check(library, describe(function, value),
                                     function(connection, value))
+    async with aiohttp.ClientSession() as session:
+        for compression, suffix in ((0, ""), (15, COMPRESSED)):
+            library = "aiohttp" + suffix
+            for function, value in STEPS[library]:
+                async with session.ws_connect(url, max_msg_size=0, autoping=False,
+                                              compress=compression) as connection:
+                    expect_aiohttp(connection, library)
+                    await results.check(library, describe(function, value),
+                                        function(connection, value))
     for kind, frames, code in BY_HAND:
         await results.check("by hand", kind, hand_to_server(port, frames, code))
     return results.figures, results.failing
@@ -171,28 +189,33 @@ async def run_case(results, library, connection, number):
     await results.check(library, describe(function, value), function(connection, value))
 
 
-async def serve_websockets(results, run_client):
+async def serve_websockets(results, run_client, library):
     async def handler(connection):
         number = case_number(connection.request.path)
+        expect_websockets(connection, library)
         if number is not None:
-            await run_case(results, "websockets", connection, number)
+            await run_case(results, library, connection, number)
         elif connection.request.path == "/getCaseCount":
-            await connection.send(str(len(STEPS["websockets"])))
+            await connection.send(str(len(STEPS[library])))
+
+    compression = "deflate" if library.endswith(COMPRESSED) else None
 
     async with websockets.asyncio.server.serve(handler, "127.0.0.1", 0, max_size=MESSAGE_MAX,
-                                               compression=None) as server:
+                                               compression=compression) as server:
         await run_client(server.sockets[0].getsockname()[1])
 
 
-async def serve_aiohttp(results, run_client):
+async def serve_aiohttp(results, run_client, library):
     async def handler(request):
-        connection = aiohttp.web.WebSocketResponse(max_msg_size=0, autoping=False)
+        connection = aiohttp.web.WebSocketResponse(max_msg_size=0, autoping=False,
+                                                   compress=library.endswith(COMPRESSED))
         await connection.prepare(request)
         number = case_number(request.path_qs)
+        expect_aiohttp(connection, library)
         if number is not None:
-            await run_case(results, "aiohttp", connection, number)
+            await run_case(results, library, connection, number)
         elif request.path == "/getCaseCount":
-            await connection.send_str(str(len(STEPS["aiohttp"])))
+            await connection.send_str(str(len(STEPS[library])))
         await connection.close()
         return connection
 
@@ -259,14 +282,14 @@ async def test_client(program):
         if status != 0:
             results.failing.append(f"client: the program ended with {status}")
 
-    await serve_websockets(results, run_client)
-    await serve_aiohttp(results, run_client)
+    for suffix in ("", COMPRESSED):
+        await serve_websockets(results, run_client, "websockets" + suffix)
+        await serve_aiohttp(results, run_client, "aiohttp" + suffix)
     await serve_by_hand(results, run_client)
     return results.figures, results.failing
 
 
-CASES = {"websockets": len(STEPS["websockets"]), "aiohttp": len(STEPS["aiohttp"]),
-         "by hand": len(BY_HAND)}
+CASES = {**{library: len(steps) for library, steps in STEPS.items()}, "by hand": len(BY_HAND)}
 
 
 def run(port, program):

@@ -69,6 +69,10 @@ TARGETS = (
             "seeds": net("handshake"),
         },
         "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
+        "deflate": {
+            "files": ["src/net/ws_deflate.c", "src/net/ws_extension.c"],
+            "seeds": [sys.executable, "fuzz/seeds_deflate.py", "{folder}"],
+        },
     }
 )
 
