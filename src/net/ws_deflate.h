@@ -37,7 +37,7 @@ int ws_deflate_answered(const struct http_head *answer, bool *ret_granted,
 
 struct ws_deflater;
 
-/* level: 1 (quick) to 9 (small). Some 100 KiB; nothing is allocated after this. */
+/* level: 1 (quick) to 9 (small). Some 160 KiB; nothing is allocated after this. */
 struct ws_deflater *ws_deflater_create(int level) MUST_CHECK;
 void ws_deflater_destroy(struct ws_deflater *deflater); /* NULL is a no-op */
 
