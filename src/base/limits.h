@@ -97,6 +97,9 @@
     (64 * KIBIBYTE) /* text of one frame of a batch, unless one message is longer                  \
                      */
 #define LIMIT_GATEWAY_THREADS 64
+#define LIMIT_CLIENT_SAID                                                                          \
+    MEBIBYTE /* of messages, inflated, in 100 ms; more is closed with 1008                         \
+              */
 #define LIMIT_INFLATE_WAITING (4 * MEBIBYTE) /* compressed messages come in part, a thread */
 #define LIMIT_RESUME_WAIT_MS 2000
 #define LIMIT_CLIENT_STUCK_MS                                                                      \

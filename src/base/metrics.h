@@ -63,6 +63,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "HTTP connections and requests refused or ended early, by reason")                           \
     X(TLS_HANDSHAKES, "tls_handshakes_total", METRIC_COUNTER,                                      \
       "TLS handshakes of connections to us, by how they ended")                                    \
+    X(CERTIFICATE_EXPIRES, "tls_certificate_expires_timestamp_seconds", METRIC_GAUGE,              \
+      "Wall time at which our certificate ends")                                                   \
     X(LOG_LINES_LOST, "log_lines_lost_total", METRIC_COUNTER,                                      \
       "Log lines dropped, the ring being full")                                                    \
     X(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time of the process")         \

@@ -237,6 +237,15 @@ static void client_check_leaving(struct client *client, int64_t now_ns)
 
 /* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
  * memory that it holds. Who takes none must let go of it. */
+static void client_check_token(struct client *client)
+{
+    if (client->expires_us == 0 || client->phase == CLIENT_CLOSING ||
+        clock_wall_us() < client->expires_us)
+        return;
+    metric_add(worker_context(client->worker)->expired, 1);
+    client_close(client, CLOSE_POLICY, "the token has ended");
+}
+
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
 {
     return (client->blocked && cursor_lost(&client->cursor)) ||
@@ -246,8 +255,10 @@ static bool client_is_slow(const struct client *client, int64_t lag_seq)
 
 void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq)
 {
+    client->said = 0;
     client_check_progress(client, now_ns);
     client_check_leaving(client, now_ns);
+    client_check_token(client);
     switch ((enum client_phase)client->phase) {
     case CLIENT_CLOSING:
         if (now_ns >= client->deadline_ns)

@@ -3,6 +3,7 @@
 #include "gateway/gateway_priv.h"
 
 #define CLOSE_BAD_TEXT 1007
+#define CLOSE_POLICY 1008
 #define CLOSE_TOO_LARGE 1009
 #define CLOSE_TRY_AGAIN 1013 /* compressed messages that came in part fill their room */
 
@@ -35,6 +36,18 @@ static void client_failed(struct client *client)
     client->deaf = true;
 }
 
+/* 80 bytes can say 64 KiB that have to be inflated and looked at: who does that all the time would
+ * keep the other clients of this thread waiting. */
+static void client_said(struct client *client, size_t size)
+{
+    client->said += (uint32_t)size;
+    if (client->said <= LIMIT_CLIENT_SAID)
+        return;
+    metric_add(worker_context(client->worker)->too_much, 1);
+    client_close(client, CLOSE_POLICY, "says too much");
+    client->deaf = true;
+}
+
 /* Messages are ignored: the stream is the same for everybody. */
 void client_read(struct client *client, char *data, size_t size)
 {
@@ -46,6 +59,7 @@ void client_read(struct client *client, char *data, size_t size)
         case WS_NEED_MORE:
             return;
         case WS_DATA:
+            client_said(client, part.size);
             break;
         case WS_CONTROL:
             client_control(client, &control);

@@ -4,31 +4,15 @@
 
 #include "base/log.h"
 
-/*
- * A Host that may be echoed into our answer: host name or address, optional port, nothing that
- * needs escaping. Anything else could make a client connect elsewhere.
- */
-static bool host_valid(struct slice host)
-{
-    if (host.size == 0 || host.size >= LIMIT_HOST)
-        return false;
-    for (size_t i = 0; i < host.size; i++) {
-        char byte = host.data[i];
-        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-        bool other = (byte >= '0' && byte <= '9') || strchr(".-:[]_", byte) != NULL;
-        if (byte == '\0' || (!letter && !other))
-            return false;
-    }
-    return true;
-}
-
 /* "http://gw:8080" -> "ws://gw:8080"; a URL that is ws already stays. */
-static void write_base(struct buffer *out, const char *public_url, struct slice host)
+static void write_base(struct buffer *out, const char *public_url,
+                       const struct http_connection *connection)
 {
     struct slice url = slice_of(public_url);
     if (url.size == 0) {
-        buffer_append_text(out, "ws://");
-        buffer_append_slice(out, host);
+        bool secure = strcmp(http_request_scheme(connection), "https") == 0;
+        buffer_append_text(out, secure ? "wss://" : "ws://");
+        buffer_append_slice(out, http_request_host(connection));
         return;
     }
     if (slice_starts_with(url, SLICE("http"))) {
@@ -68,15 +52,15 @@ void discovery_answer(void *context, struct http_connection *connection,
                       const struct http_head *request)
 {
     const struct gateway *gateway = context;
-    struct slice host = http_header_find(request, "Host");
-    if (gateway->options.public_url[0] == '\0' && !host_valid(host)) {
+    (void)request;
+    if (gateway->options.public_url[0] == '\0' && http_request_host(connection).size == 0) {
         http_answer_problem(connection, 400, "the Host header is not a host and port");
         return;
     }
     struct buffer base, out;
     buffer_init(&base, LIMIT_URL);
     buffer_init(&out, 64 * KIBIBYTE);
-    write_base(&base, gateway->options.public_url, host);
+    write_base(&base, gateway->options.public_url, connection);
     write_info(gateway, buffer_slice(&base), &out);
     http_answer(connection, 200, "application/json", "Cache-Control: no-store\r\n",
                 buffer_slice(&out));

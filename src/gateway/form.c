@@ -13,7 +13,7 @@
 #include <assert.h>
 
 #define FORM_SHARE 4    /* a form's log keeps this part of the journal's bytes */
-#define DEFLATE_LEVEL 1 /* the quick one; docs/performance.md has the figures */
+#define DEFLATE_LEVEL 1 /* the quick one; docs/compression.md has the figures */
 
 struct form_log {
     struct frame_log *log; /* owned; NULL: never used yet */

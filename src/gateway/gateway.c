@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "net/ws_deflate.h"
 
 #include <assert.h>
@@ -157,13 +158,13 @@ static void gateway_tick(void *context)
 
 /* ---- the handshake ---- */
 
-static uint64_t address_hash(struct http_connection *connection)
+static uint64_t address_hash(const struct gateway *gateway,
+                             const struct http_connection *connection)
 {
-    char peer[LIMIT_HOST];
-    http_peer(connection, peer, sizeof peer);
-    char *port = strrchr(peer, ':');
-    size_t size = port == NULL ? strlen(peer) : (size_t)(port - peer);
-    return slice_hash((struct slice){.data = peer, .size = size});
+    struct address address;
+    http_client_address(connection, &address);
+    struct address group = address_group(&address);
+    return address_seeded_hash(&group, gateway->seed);
 }
 
 static bool refuse(struct http_connection *connection, struct metric *metric, unsigned status,
@@ -238,7 +239,7 @@ static void gateway_handshake(void *context, struct http_connection *connection,
                               const struct http_head *request)
 {
     struct gateway *gateway = context;
-    uint64_t address = address_hash(connection);
+    uint64_t address = address_hash(gateway, connection);
     bool batch = false;
     struct slice early;
     if (!gateway_admit(gateway, connection, address))
@@ -257,6 +258,7 @@ static void gateway_handshake(void *context, struct http_connection *connection,
     placement->socket = tcp_detach(http_upgrade(connection, request, compression, &early));
     buffer_append_slice(&placement->early, early);
     struct client *client = client_create(form, placement);
+    client->expires_us = http_granted(connection)->expires_us;
     gateway_add(gateway, client, address);
     gateway_place_or_wait(gateway, client);
 }
@@ -302,6 +304,7 @@ struct gateway *gateway_create(const struct gateway_options *options)
     assert(options->send_buffer >= 1024 && options->heartbeat_ms > 0 && options->max_lag_ms > 0);
     struct gateway *gateway = memory_alloc(sizeof *gateway);
     gateway->options = *options;
+    random_bytes(&gateway->seed, sizeof gateway->seed);
     gateway->mailbox = mailbox_create();
     gateway->snapshots = snapshots_create(gateway);
     gateway->forms = forms_create(gateway);

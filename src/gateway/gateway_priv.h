@@ -41,8 +41,10 @@ struct client {
     int64_t deadline_ns;       /* of closing */
     int64_t sent_seq;          /* of CLIENT_BEHIND: the last one sent */
     int64_t next_heartbeat_ns;
+    int64_t expires_us;  /* wall time at which its token ends; 0: never */
     int64_t progress_ns; /* the last tick at which it had progressed */
     int64_t leave_ns;    /* its time to go, when the node is draining; 0: none */
+    uint32_t said;       /* bytes of messages, inflated, since the last tick */
     uint32_t index;      /* in the gateway's list; the main thread's, as is the next */
     uint8_t worker_index;
     uint8_t errand;  /* enum errand, of the letter under way */
@@ -98,6 +100,7 @@ struct worker_context {
     struct frame_log *journal;
     struct ws_inflater *inflater; /* of all its clients that speak compressed */
     struct metric *bad_frames, *bad_text, *too_large, *too_many; /* 1002, 1007, 1009, 1013 */
+    struct metric *too_much, *expired;                           /* 1008 */
     struct metric *slow_snapshot, *slow_disconnect, *stuck;
     uint64_t sent_bytes, sent_messages; /* not yet in the metrics */
     int64_t drain_end_ns;               /* by then all have been closed; 0: not draining */
@@ -132,7 +135,8 @@ void worker_end(struct client *client); /* its turn is over at the latest at the
 struct gateway {
     struct gateway_options options;
     struct client **clients; /* client_count of them, in no order; lent to the workers */
-    uint64_t *addresses;     /* by the same index: hash of the peer's address */
+    uint64_t *addresses;     /* by the same index: hash of the client's address */
+    uint64_t seed;           /* of these hashes */
     uint32_t client_count;
     uint32_t client_capacity;
     struct client **waiting; /* for their placement; room for client_capacity */

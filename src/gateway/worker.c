@@ -310,6 +310,9 @@ static void worker_make_metrics(struct worker *worker)
     context->bad_text = metric_series(METRIC_CLIENT_ERRORS, "code=\"1007\"");
     context->too_large = metric_series(METRIC_CLIENT_ERRORS, "code=\"1009\"");
     context->too_many = metric_series(METRIC_CLIENT_ERRORS, "code=\"1013\"");
+    context->too_much =
+        metric_series(METRIC_CLIENT_ERRORS, "code=\"1008\",reason=\"says too much\"");
+    context->expired = metric_series(METRIC_CLIENT_ERRORS, "code=\"1008\",reason=\"token ended\"");
     context->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
     context->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
     context->stuck = metric_series(METRIC_SLOW_CLIENTS, "action=\"drop\"");

@@ -252,6 +252,7 @@ int http_server_open(struct loop *loop, const struct http_server_options *option
     server->options.listen = NULL;
     server->options.trusted_proxies = (struct http_texts){.items = NULL};
     server->options.allowed_origins = (struct http_texts){.items = NULL};
+    server->options.secure = options->secure || options->tls != NULL;
     server->options.tls = NULL;
     int failed = read_proxies(server, &options->trusted_proxies, err);
     if (failed == 0)

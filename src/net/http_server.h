@@ -75,7 +75,7 @@ struct http_server_options {
     /* One request in so many is logged; those refused (4xx, 5xx) are always, up to the log's own
      * limit. 1: each; 0: no request is logged at all. Never with query or headers. */
     uint32_t access_log_every;
-    bool secure; /* TLS lies below: what http_request_scheme says when no proxy says otherwise */
+    bool secure; /* what http_request_scheme says when no proxy says otherwise; tls implies it */
 };
 
 /* The options' texts are not kept. -EINVAL when a proxy or an origin is none. */

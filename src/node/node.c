@@ -89,14 +89,6 @@ static int node_open_epoch(struct node *node, struct err *err)
 
 /* ---- the half that serves ---- */
 
-static void node_count_answer(void *context, unsigned status)
-{
-    (void)context;
-    char labels[32];
-    snprintf(labels, sizeof labels, "status=\"%u\"", status);
-    metric_add(metric_series(METRIC_HTTP_REQUESTS, labels), 1);
-}
-
 static uint32_t node_count_clients(void *context)
 {
     const struct node *node = context;
@@ -134,14 +126,13 @@ static int node_open_server(struct node *node, struct err *err)
 {
     const struct settings *settings = node->options.settings;
     node->clients_max = effective_clients_max(settings->http.max_clients);
-    struct http_server_options options = {
-        .listen = settings->http.listen,
+    struct front_options options = {
+        .loop = node->options.loop,
         .connections_max = node->clients_max + HTTP_CONNECTIONS,
         .handed_over = node_count_clients,
-        .on_answer = node_count_answer,
         .context = node,
     };
-    return http_server_open(node->options.loop, &options, &node->server, err);
+    return front_listen(node->options.front, &options, &node->server, err);
 }
 
 static void node_open_gateway(struct node *node)
@@ -365,9 +356,9 @@ static void node_on_signal(void *context)
 
 static void node_on_hangup(void *context)
 {
-    (void)context;
-    log_warn("node",
-             log_text("msg", "reloading is not built yet, the configuration stays as it is"));
+    struct node *node = context;
+    front_reload(node->options.front, node->server);
+    log_warn("node", log_text("msg", "the configuration itself is not reloaded by this version"));
 }
 
 static void node_take_signals(struct node *node)

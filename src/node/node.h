@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/loop.h"
+#include "node/front.h"
 #include "node/settings.h"
 
 struct node;
@@ -13,6 +14,7 @@ struct node;
 struct node_options {
     struct loop *loop;               /* borrowed */
     const struct settings *settings; /* borrowed until node_destroy */
+    struct front *front;             /* the same */
     bool simulated;                  /* no real prices: said everywhere */
     bool learn;                      /* take data of symbols that were not asked for (replay) */
 };

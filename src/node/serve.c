@@ -27,8 +27,16 @@ struct replay_arguments {
 
 /* ---- what they share ---- */
 
-/* 0, or EXIT_CONFIGURATION with the reason said. */
-static int load_settings(const struct node_arguments *arguments, struct settings *settings)
+static int say_wrong(const struct err *err)
+{
+    fprintf(stderr, "tickwire: %s\n", err->text);
+    return EXIT_CONFIGURATION;
+}
+
+/* The settings, and what the files that they name hold. 0, or EXIT_CONFIGURATION with the reason
+ * said. */
+static int load_settings(const struct node_arguments *arguments, struct settings *settings,
+                         struct front **ret_front)
 {
     struct err err = {0};
     struct settings_options options = {
@@ -37,19 +45,25 @@ static int load_settings(const struct node_arguments *arguments, struct settings
         .set = arguments->sets,
         .set_count = arguments->set_count,
     };
-    if (settings_load(settings, &options, &err) == 0)
+    if (settings_load(settings, &options, &err) < 0)
+        return say_wrong(&err);
+    if (front_create(settings, ret_front, &err) == 0)
         return 0;
-    fprintf(stderr, "tickwire: %s\n", err.text);
-    return EXIT_CONFIGURATION;
+    settings_release(settings);
+    return say_wrong(&err);
 }
 
-static int run_node(struct loop *loop, const struct settings *settings, bool simulated)
+static void release_settings(struct settings *settings, struct front *front)
+{
+    front_destroy(front);
+    settings_release(settings);
+}
+
+static int run_node(const struct node_options *options)
 {
     struct err err = {0};
     struct node *node = NULL;
-    struct node_options options = {
-        .loop = loop, .settings = settings, .simulated = simulated, .learn = simulated};
-    if (node_create(&options, &node, &err) < 0) {
+    if (node_create(options, &node, &err) < 0) {
         log_error("node", log_text("msg", "cannot start"), log_text("error", err.text));
         return EXIT_FAILED;
     }
@@ -72,6 +86,7 @@ int command_serve(int count, char **arguments)
     struct arguments list = {.count = count, .values = arguments};
     struct node_arguments node = {0};
     struct settings settings;
+    struct front *front = NULL;
     for (const char *argument = arguments_next(&list); argument != NULL;
          argument = arguments_next(&list)) {
         int result = arguments_node(&list, "serve", argument, &node);
@@ -80,14 +95,15 @@ int command_serve(int count, char **arguments)
         if (result > 1)
             return result;
     }
-    int status = load_settings(&node, &settings);
+    int status = load_settings(&node, &settings, &front);
     if (status != 0)
         return status;
     start_log(&settings);
     struct loop *loop = loop_create();
-    status = end_loop(loop, run_node(loop, &settings, false));
+    status = end_loop(loop, run_node(&(struct node_options){
+                                .loop = loop, .settings = &settings, .front = front}));
     log_stop();
-    settings_release(&settings);
+    release_settings(&settings, front);
     return status;
 }
 
@@ -193,7 +209,7 @@ static int wire_replay(struct settings *settings, const struct recording *record
 }
 
 static int run_replay(const struct replay_arguments *arguments, struct settings *settings,
-                      const struct recording *recording)
+                      struct front *front, const struct recording *recording)
 {
     struct err err = {0};
     struct replay *replay = NULL;
@@ -210,7 +226,8 @@ static int run_replay(const struct replay_arguments *arguments, struct settings 
     else
         status = wire_replay(settings, recording, replay);
     if (status == 0)
-        status = run_node(loop, settings, true);
+        status = run_node(&(struct node_options){
+            .loop = loop, .settings = settings, .front = front, .simulated = true, .learn = true});
     replay_close(replay);
     return end_loop(loop, status);
 }
@@ -220,6 +237,7 @@ int command_replay(int count, char **arguments)
     struct arguments list = {.count = count, .values = arguments};
     struct replay_arguments replay = {.speed_permille = 1000};
     struct settings settings;
+    struct front *front = NULL;
     struct recording recording;
     struct err err = {0};
     for (const char *argument = arguments_next(&list); argument != NULL;
@@ -230,21 +248,21 @@ int command_replay(int count, char **arguments)
     }
     if (replay.file == NULL)
         return usage_error("replay", "it needs a file");
-    int status = load_settings(&replay.node, &settings);
+    int status = load_settings(&replay.node, &settings, &front);
     if (status != 0)
         return status;
     const char *exchange =
         replay.exchange != NULL ? replay.exchange : exchange_of_path(replay.file);
     if (recording_load(&recording, replay.file, exchange, &err) < 0) {
         fprintf(stderr, "tickwire replay: %s\n", err.text);
-        settings_release(&settings);
+        release_settings(&settings, front);
         return EXIT_FAILED;
     }
     start_log(&settings);
-    status = run_replay(&replay, &settings, &recording);
+    status = run_replay(&replay, &settings, front, &recording);
     log_stop();
     recording_release(&recording);
-    settings_release(&settings);
+    release_settings(&settings, front);
     return status;
 }
 
@@ -255,6 +273,7 @@ int command_check(int count, char **arguments)
     struct arguments list = {.count = count, .values = arguments};
     struct node_arguments node = {0};
     struct settings settings;
+    struct front *front = NULL;
     struct buffer out;
     bool reference = false;
     for (const char *argument = arguments_next(&list); argument != NULL;
@@ -267,7 +286,7 @@ int command_check(int count, char **arguments)
         if (result > 1)
             return result;
     }
-    int status = reference ? 0 : load_settings(&node, &settings);
+    int status = reference ? 0 : load_settings(&node, &settings, &front);
     if (status != 0)
         return status;
     buffer_init(&out, OUTPUT_MAX);
@@ -275,7 +294,7 @@ int command_check(int count, char **arguments)
         settings_write_reference(&out);
     } else {
         settings_write_effective(&settings, &out);
-        settings_release(&settings);
+        release_settings(&settings, front);
     }
     bool written = fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
     buffer_release(&out);

@@ -62,6 +62,7 @@ struct settings {
         char *listen, *public_url;
         struct text_list trusted_proxies;
         int64_t threads, max_clients, max_clients_per_ip, send_buffer_bytes;
+        int64_t connections_per_ip, handshake_rate, handshake_burst, accept_rate;
         char *tls_cert, *tls_key;
         struct text_list allowed_origins;
     } http;
@@ -105,6 +106,7 @@ struct settings {
     } auth;
     struct {
         int level, format; /* enum log_level, enum log_format */
+        int64_t access;    /* one request in so many */
     } log;
 
     uint8_t origin[SETTINGS_MAX]; /* enum settings_origin of each key, in the table's order */

@@ -3,6 +3,8 @@
  * expected. */
 #include "market/symbol.h"
 #include "market/utf8.h"
+#include "net/address.h"
+#include "net/http_origin.h"
 #include "node/settings_priv.h"
 
 #define NAME_MAX_SIZE 63
@@ -172,6 +174,21 @@ bool check_rest_base(struct slice text, const struct exchange *exchange)
 {
     (void)exchange;
     return is_url(text, SLICE("http https"));
+}
+
+bool check_address_range(struct slice text, const struct exchange *exchange)
+{
+    (void)exchange;
+    struct address_range range;
+    struct err err;
+    return address_range_parse(text, &range, &err) == 0;
+}
+
+bool check_origin(struct slice text, const struct exchange *exchange)
+{
+    (void)exchange;
+    char spelled[HTTP_ORIGIN_TEXT];
+    return slice_is(text, "*") || http_origin_read(text, spelled);
 }
 
 bool check_symbol(struct slice text, const struct exchange *exchange)

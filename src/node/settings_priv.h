@@ -51,6 +51,8 @@ bool check_client_url(struct slice text, const struct exchange *exchange);
 bool check_http_url(struct slice text, const struct exchange *exchange);
 bool check_ws_base(struct slice text, const struct exchange *exchange);
 bool check_rest_base(struct slice text, const struct exchange *exchange);
+bool check_address_range(struct slice text, const struct exchange *exchange);
+bool check_origin(struct slice text, const struct exchange *exchange);
 bool check_symbol(struct slice text, const struct exchange *exchange);
 bool check_channel(struct slice text, const struct exchange *exchange);
 bool check_generation(struct slice text, const struct exchange *exchange);

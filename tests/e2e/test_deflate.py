@@ -269,6 +269,12 @@ def test_wrong_input_ends_the_connection(raw, name):
     assert raw.read_close() == code
 
 
+def test_who_says_too_much_is_closed(raw):
+    """Small bombs, each of a size that is allowed: a hundred would take the time of others."""
+    raw.send(frame(wire.BINARY, compress(b"\0" * LIMIT), reserved=RSV1) * 100)
+    assert raw.read_close() == 1008
+
+
 def test_bombs_cost_no_memory(quiet):
     before = quiet.memory()
     for _ in range(20):
