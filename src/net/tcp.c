@@ -47,7 +47,7 @@ struct tcp {
     bool destroyed;
 };
 
-static_assert(sizeof(struct tcp) <= 248, "ten thousand idle clients are cheap");
+static_assert(sizeof(struct tcp) <= 224, "ten thousand idle clients are cheap");
 
 struct tcp *tcp_create(struct loop *loop)
 {

@@ -216,3 +216,14 @@ static inline void pattern_fill(char *data, size_t size)
     for (size_t i = 0; i < size; i++)
         data[i] = (char)(i * 31 + i / 251);
 }
+
+/* With little room, so that the other side's kernel takes a part of a record now and then. */
+static inline bool connect_with_little_room(struct peer *peer)
+{
+    const int room = 4096;
+    struct sockaddr_in address = peer_address(peer->port);
+    peer->fd = socket(AF_INET, SOCK_STREAM, 0);
+    peer_limit(peer->fd);
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    return connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}

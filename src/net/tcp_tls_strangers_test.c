@@ -186,6 +186,42 @@ static void test_strangers_fail_alone(void **state)
     server_release(&server);
 }
 
+/* ---- who makes us answer and does not read ---- */
+
+static void start_little(struct link *link)
+{
+    tcp_set_send_buffer(link->tcp, 4096);
+}
+
+static void ask_for_new_keys(struct peer *peer)
+{
+    struct scene *scene = peer->context;
+    SSL *ssl = connect_with_little_room(peer) ? peer_shake(peer, scene->client, NULL) : NULL;
+    if (ssl == NULL)
+        return;
+    for (int i = 0; i < 100000 && !scene->good; i++) {
+        SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+        scene->good = SSL_do_handshake(ssl) != 1; /* at last it is thrown out */
+    }
+    SSL_free(ssl);
+}
+
+static void test_answers_that_nobody_reads(void **state)
+{
+    (void)state;
+    struct server server;
+    struct scene scene;
+    server_init(&server, &echo);
+    scene_init(&scene);
+    server.on_accepted = start_little;
+    meet(&server, &scene, ask_for_new_keys);
+    run_until_closed(&server, 1);
+    assert_int_equal(server.error, -ENOBUFS);
+    expect_results(1, 0, 0);
+    scene_release(&scene);
+    server_release(&server);
+}
+
 /* ---- we leave in the middle ---- */
 
 static void begin_only(struct peer *peer)
@@ -220,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_strangers_fail_alone),
+        cmocka_unit_test(test_answers_that_nobody_reads),
         cmocka_unit_test(test_destroyed_while_shaking_hands),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -133,17 +133,6 @@ static uint64_t sum_of(const struct buffer *bytes)
     return sum;
 }
 
-/* With little room, so that the other side's kernel takes a part of a record now and then. */
-static bool connect_with_little_room(struct peer *peer)
-{
-    const int room = 4096;
-    struct sockaddr_in address = peer_address(peer->port);
-    peer->fd = socket(AF_INET, SOCK_STREAM, 0);
-    peer_limit(peer->fd);
-    setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-    return connect(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-}
-
 static void read_to_the_end(struct peer *peer)
 {
     struct scene *scene = peer->context;
