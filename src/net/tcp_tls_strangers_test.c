@@ -133,6 +133,51 @@ static void say_http(struct peer *peer)
                   length != NULL && strtoul(length + 16, NULL, 10) == strlen(body + 4);
 }
 
+/* A record of 16 bytes that begins a hello of 100 000; the peer says no more. */
+static void say_a_long_hello(struct peer *peer)
+{
+    struct scene *scene = peer->context;
+    peer_connect(peer);
+    peer_send(peer, "\x16\x03\x01\x00\x10\x01\x01\x86\xa0\x03\x03 0123456789", 21);
+    peer_receive_all(peer);
+    scene->good = true;
+}
+
+/* In records of 512 bytes at most, which is odd, but allowed. */
+static void say_hello_in_records(struct peer *peer)
+{
+    struct scene *scene = peer->context;
+    unsigned char protocols[909];
+    for (size_t i = 0; i < 900; i += 9)
+        memcpy(protocols + i, "\x08http/0.9", 9);
+    memcpy(protocols + 900, "\x08http/1.1", 9);
+    SSL_CTX_set_alpn_protos(scene->client, protocols, sizeof(protocols));
+    SSL_CTX_set_max_send_fragment(scene->client, 512);
+    peer_connect(peer);
+    SSL *ssl = peer_shake(peer, scene->client, NULL);
+    scene->good = ssl != NULL && peer_write(ssl, "x", 1) && peer_read_size(peer, ssl, 1);
+    SSL_free(ssl);
+}
+
+static void test_sizes_of_hello(void **state)
+{
+    (void)state;
+    struct server server;
+    struct scene scene;
+    server_init(&server, &echo);
+    scene_init(&scene);
+    meet(&server, &scene, say_a_long_hello);
+    run_until_closed(&server, 1);
+    assert_int_equal(server.error, -EPROTO);
+    expect_results(0, 0, 1);
+    meet(&server, &scene, say_hello_in_records);
+    run_until_closed(&server, 2);
+    assert_int_equal(server.error, 0);
+    expect_results(1, 0, 0);
+    scene_release(&scene);
+    server_release(&server);
+}
+
 static void offer_http2_alone(struct peer *peer)
 {
     struct scene *scene = peer->context;
@@ -256,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_strangers_fail_alone),
+        cmocka_unit_test(test_sizes_of_hello),
         cmocka_unit_test(test_answers_that_nobody_reads),
         cmocka_unit_test(test_destroyed_while_shaking_hands),
     };

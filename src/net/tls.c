@@ -10,12 +10,18 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #define RECORD_MAX (16 * KIBIBYTE) /* RFC 8446, section 5.1 */
+#define RECORD_HEADER 5
+#define HELLO_HEADER (RECORD_HEADER + 4) /* and a message's: its kind, its size in three bytes */
+#define HELLO_MAX (16 * KIBIBYTE)        /* ten times what anybody sends; OpenSSL takes 131 KB */
+#define KIND_HANDSHAKE 22
+#define KIND_CLIENT_HELLO 1
 
 /* Decrypted bytes go to the front of the buffer whose end holds the encrypted ones. A record of
  * which a part came earlier can make more of them than came now. */
@@ -23,7 +29,7 @@ static_assert(2 * LIMIT_TLS_READ + RECORD_MAX <= LIMIT_READ_BUFFER, "they do not
 static_assert(LIMIT_TLS_PENDING >= 2 * RECORD_MAX, "a record fits, encrypted, and alerts");
 
 struct tls {
-    SSL *ssl;                    /* owned; NULL until the first byte, or when closed */
+    SSL *ssl;                    /* owned; NULL until the first record is there */
     struct tls_context *context; /* owned, during the handshake */
     struct buffer pending;       /* encrypted, for the kernel; no memory when empty */
     size_t pending_sent;         /* bytes of it that the kernel has taken */
@@ -33,6 +39,8 @@ struct tls {
     int error; /* negative errno of the socket, or 0 */
     enum tls_state state;
     bool client;
+    bool begun;             /* the peer has said something */
+    size_t awaited;         /* bytes of its hello at which the kernel wakes us; 0: at any */
     bool peer_ended;        /* recv brought 0 */
     bool closing;           /* good-bye has been said: SHUT_WR follows what is pending */
     bool waiting_for_input; /* a message of the peer was cut in the middle */
@@ -188,8 +196,7 @@ struct tls *tls_create_client(const struct tls_context *context, int fd, const c
 static void count(const struct tls *tls, enum tls_result result)
 {
     struct metric *metric = tls->context->results[result];
-    bool begun = BIO_number_read(SSL_get_rbio(tls->ssl)) > 0; /* else nobody spoke */
-    if (metric != NULL && begun)
+    if (metric != NULL && tls->begun)
         metric_add(metric, 1);
 }
 
@@ -204,7 +211,7 @@ void tls_destroy(struct tls *tls)
 {
     if (tls == NULL)
         return;
-    if (tls->ssl != NULL && tls->state == TLS_SHAKING)
+    if (tls->state == TLS_SHAKING)
         count(tls, TLS_RESULT_FAILED);
     tls_flush(tls);
     if (!tls_is_pending(tls))
@@ -287,11 +294,68 @@ static void handshake_failed(struct tls *tls)
     fail(tls);
 }
 
+/* True when it has to be waited for: not twice for the same, which the kernel may not grant. */
+static bool await_input(struct tls *tls, size_t size)
+{
+    const int low = (int)size;
+    if (tls->awaited >= size)
+        return false;
+    tls->awaited = size;
+    return setsockopt(tls->fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof(low)) == 0;
+}
+
+enum hello { HELLO_AWAITED, HELLO_THERE, HELLO_TOO_LONG };
+
+/*
+ * A handshake costs OpenSSL 70 KB and more from its first byte on, 200 KB where a long message is
+ * announced. So a server looks first, without taking it, whether the first record is there as a
+ * whole; until then a peer costs a few hundred bytes. What is no hello at all is OpenSSL's to say.
+ */
+static enum hello look_for_hello(struct tls *tls)
+{
+    uint8_t head[HELLO_HEADER] = {0};
+    int there = 0;
+    ssize_t got = recv(tls->fd, head, sizeof(head), MSG_PEEK);
+    tls->begun = tls->begun || got > 0;
+    if (got <= 0 || head[0] != KIND_HANDSHAKE)
+        return HELLO_THERE;
+    if ((size_t)got < sizeof(head))
+        return await_input(tls, sizeof(head)) ? HELLO_AWAITED : HELLO_THERE;
+    size_t record = RECORD_HEADER + ((size_t)head[3] << 8 | head[4]);
+    size_t message = (size_t)head[6] << 16 | (size_t)head[7] << 8 | head[8];
+    if (head[5] == KIND_CLIENT_HELLO && message > HELLO_MAX)
+        return HELLO_TOO_LONG;
+    if (record > RECORD_HEADER + RECORD_MAX || ioctl(tls->fd, FIONREAD, &there) != 0)
+        return HELLO_THERE;
+    return (size_t)there < record && await_input(tls, record) ? HELLO_AWAITED : HELLO_THERE;
+}
+
+/* False when the handshake can't begin yet, or never. */
+static bool begin(struct tls *tls)
+{
+    const int any = 1;
+    switch (look_for_hello(tls)) {
+    case HELLO_AWAITED:
+        return false;
+    case HELLO_TOO_LONG:
+        count(tls, TLS_RESULT_FAILED);
+        tls->error = -EPROTO;
+        tls->state = TLS_FAILED;
+        return false;
+    case HELLO_THERE:
+        break;
+    }
+    if (tls->awaited > 0)
+        (void)setsockopt(tls->fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
+    ssl_make(tls);
+    return true;
+}
+
 enum tls_state tls_shake(struct tls *tls)
 {
     assert(tls->state == TLS_SHAKING);
-    if (tls->ssl == NULL)
-        ssl_make(tls);
+    if (tls->ssl == NULL && !begin(tls))
+        return tls->state;
     ERR_clear_error();
     int done = SSL_do_handshake(tls->ssl);
     if (done == 1) {

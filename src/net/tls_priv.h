@@ -42,7 +42,8 @@ enum tls_state {
 struct tls;
 
 /* Of an accepted, non-blocking socket, which stays the caller's. Of the context a handle is kept
- * until the handshake is over. A server's side takes memory for OpenSSL when the first byte comes.
+ * until the handshake is over. A server's side takes memory for OpenSSL when the first record is
+ * there.
  */
 struct tls *tls_create_server(const struct tls_context *context, int fd) MUST_CHECK;
 

@@ -273,8 +273,8 @@ static void measure_memory(SSL_CTX *client, const struct tls_context *tls)
 /* Of handshakes that were begun and go no further. */
 static void measure_half_open(SSL_CTX *client, const struct tls_context *tls)
 {
-    /* A record of 512 bytes that begins a ClientHello of 131 000. */
-    static const char begin[100] = "\x16\x03\x01\x02\x00\x01\x01\xff\xb8\x03\x03";
+    /* A record of 512 bytes, a ClientHello. */
+    static const char begin[100] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     static struct server server;
     static int fds[IDLE];
     server = (struct server){.part = 1};
