@@ -34,13 +34,17 @@ int bench_decode(const struct bench_decode_options *options, struct bench_decode
 int bench_decode_command(int argc, char **argv);
 
 struct bench_fanout_options {
-    const char *url;            /* ws://host:port/path?query, of any server */
+    const char *url;            /* ws:// or wss://host:port/path?query, of any server */
     uint64_t clients;           /* at least 1 */
     uint64_t seconds;           /* of measuring; 1 s before it does not count */
     uint64_t process;           /* the server's; 0: not known, or not on this machine */
     const char *sequence_field; /* a message's number: an integer that grows by 1 */
     const char *time_field;     /* microseconds of this machine's wall clock, an integer */
     bool lines;                 /* a frame holds several messages, one a line */
+    bool deflate;               /* permessage-deflate, without context takeover */
+    bool snapshot;              /* hello and a snapshot come first (bench/joining.h) */
+    uint64_t join_ms;           /* 0: clients join few at a time, before the source starts; else all
+                                   within that time, however far the others are, while it runs */
     const char *source;         /* host:port, where the server reads what it is to send, one message
                                    a line; NULL: it has a source of its own */
     uint64_t rate;              /* messages a second, with a source */
@@ -48,8 +52,10 @@ struct bench_fanout_options {
 };
 
 struct bench_fanout_result {
-    uint64_t delivered; /* messages, to all clients together */
-    uint64_t bytes;     /* received with their frames' heads */
+    uint64_t delivered;  /* messages, to all clients together */
+    uint64_t bytes;      /* received with their frames' heads, as they came out of TLS */
+    uint64_t frames;     /* of data */
+    uint64_t compressed; /* of these */
     int64_t elapsed_us;
     uint64_t p50_us, p99_us, p999_us, max_us; /* from the time field to the client's read */
     uint64_t gaps;                            /* places where a client missed something */
@@ -58,7 +64,19 @@ struct bench_fanout_result {
     uint64_t closed;                          /* connections that the server ended */
     uint64_t behind;                          /* clients that never got the source's last message */
     int64_t server_us, client_us;             /* processor time */
-    int64_t memory; /* by how much the server's resident memory has grown, in bytes */
+    /* By how much it has grown since before the first client, at the end of the measuring. */
+    int64_t memory, memory_proportional; /* the server's, resident */
+    int64_t kernel_queued, kernel_slabs; /* the kernel's, both ends of all connections */
+    struct bench_fanout_join {           /* with join_ms or snapshot */
+        uint64_t served;                 /* clients that got a live message */
+        uint64_t wrong;                  /* messages that do not belong where they came */
+        uint64_t bytes;                  /* of snapshots, to all clients together */
+        int64_t begun_us;                /* from the first connect to the last, with join_ms */
+        int64_t all_us;                  /* from the first connect until the last was served */
+        uint64_t p50_us, p99_us, max_us; /* from a client's connect until it is served */
+        int64_t server_us;               /* processor time of all_us */
+        int64_t memory_peak;             /* by how much it had grown at most */
+    } join;
 };
 
 /* Many clients of one server, which sends every message to every one of them: how many arrive, how

@@ -22,6 +22,7 @@
 
 #define RETAIN ((size_t)256 * MEBIBYTE)
 #define BOOK_DEPTH 100
+#define FILES_WANTED 65536
 #define CLIENTS_MAX 1000000
 #define HEARTBEAT_MS 5000
 #define MAX_LAG_MS 10000
@@ -222,7 +223,7 @@ int main(int argc, char **argv)
         fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT]\n", stderr);
         return 2;
     }
-    process_raise_files();
+    (void)process_raise_files(FILES_WANTED);
     signal(SIGPIPE, SIG_IGN);
     node.loop = loop_create();
     loop_on_signal(node.loop, SIGTERM, on_signal, node.loop);

@@ -31,6 +31,7 @@
 #define READ_SIZE ((size_t)64 * 1024)
 #define EVENTS_MAX 256
 #define BACKLOG 1024
+#define FILES_WANTED 65536
 #define NS_PER_MS 1000000
 
 static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
@@ -280,7 +281,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct floor floor = {.flush_ns = (int64_t)flush_ms * NS_PER_MS};
-    process_raise_files();
+    (void)process_raise_files(FILES_WANTED);
     signal(SIGPIPE, SIG_IGN);
     floor.epoll = epoll_create1(EPOLL_CLOEXEC);
     floor.log = memory_alloc(LOG_SIZE);

@@ -1,203 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All reads go into one buffer, which stays in the cache; only the rest of a cut frame is kept, for
  * each client. A read takes little, so that the clients take turns. */
-#include "bench/load.h"
+#include "bench/load_priv.h"
 
-#include "base/buffer.h"
 #include "base/clock.h"
-#include "base/frame.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "net/http.h"
-#include "net/url.h"
 #include "net/ws.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_SIZE (64 * KIBIBYTE)
-#define FRAME_MAX (2 * MEBIBYTE)
 #define EVENTS_MAX 256
-#define HANDSHAKES_MAX 64 /* under way at a time: fewer than any server's backlog */
-#define HANDSHAKE_MS 100  /* a step of waiting for them */
+#define HANDSHAKES_MAX 64   /* under way at a time: fewer than any server's backlog */
+#define HANDSHAKE_MS 100    /* a step of waiting for them */
+#define ADDRESS_PORTS 20000 /* clients of one source address */
 #define NS_PER_MS 1000000
-#define OPCODE_MASK 0x0fu
-#define MASKED 0x80u
-
-enum connection_phase {
-    CONNECTION_CONNECTING,
-    CONNECTION_SHAKING, /* the request is out */
-    CONNECTION_OPEN,
-    CONNECTION_ENDED
-};
-
-struct connection {
-    int fd;
-    enum connection_phase phase;
-    int64_t last;       /* sequence number, or -1 */
-    struct buffer rest; /* of a cut frame, or of the handshake's answer */
-};
-
-struct load {
-    struct load_options options;
-    struct url url;
-    struct sockaddr_storage address;
-    socklen_t address_size;
-    int epoll;
-    size_t made; /* connections begun */
-    size_t open;
-    size_t closed;
-    char error[96];                 /* of the first connection that ended */
-    struct connection *connections; /* owned; options.clients of them */
-    char *buffer;                   /* owned */
-};
+#define US_PER_MS 1000
 
 /* ---- ends ---- */
 
-static void connection_end(struct load *load, struct connection *connection, const char *why)
+void connection_end(struct load *load, struct connection *connection, const char *why)
 {
     if (load->closed == 0)
-        snprintf(load->error, sizeof load->error, "%s", why);
+        snprintf(load->error, sizeof load->error, "client %zu: %s",
+                 (size_t)(connection - load->connections) + 1, why);
     if (connection->phase == CONNECTION_OPEN)
         load->open--;
     load->closed++;
     connection->phase = CONNECTION_ENDED;
-    close(connection->fd);
-    connection->fd = -1;
+    channel_close(&connection->channel);
 }
 
-/* ---- frames ---- */
-
-static void connection_pong(struct connection *connection, struct slice payload)
+static bool connection_watch(struct load *load, struct connection *connection, uint32_t events)
 {
-    static const uint8_t no_mask[4] = {0}; /* what it hides from is not on this machine */
-    char frame[WS_HEADER_MAX + WS_CONTROL_MAX];
-    if (payload.size > WS_CONTROL_MAX)
-        return;
-    size_t size = ws_write_header((uint8_t *)frame, WS_PONG, payload.size, no_mask);
-    memcpy(frame + size, payload.data, payload.size);
-    (void)send(connection->fd, frame, size + payload.size, MSG_NOSIGNAL);
-}
-
-/* False when the frame ends the connection. */
-static bool connection_frame(struct load *load, struct connection *connection, const char *frame,
-                             size_t size, int64_t now_us)
-{
-    size_t header = frame_header_size((const uint8_t *)frame);
-    struct slice payload = {.data = frame + header, .size = size - header};
-    unsigned opcode = (uint8_t)frame[0] & OPCODE_MASK;
-    if (opcode == WS_CLOSE)
-        return false;
-    if (opcode == WS_PING)
-        connection_pong(connection, payload);
-    if (opcode > WS_BINARY)
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    if (epoll_ctl(load->epoll, EPOLL_CTL_MOD, connection->channel.fd, &event) == 0)
         return true;
-    if (load->options.lines)
-        tally_lines(load->options.tally, &connection->last, payload, now_us);
-    else
-        tally_message(load->options.tally, &connection->last, payload, now_us);
-    return true;
-}
-
-/* The size of the frame, 0 while it is not whole; more than FRAME_MAX when it never will be. */
-static size_t whole_frame(const char *data, size_t size)
-{
-    const uint8_t *frame = (const uint8_t *)data;
-    static const uint8_t zeros[4] = {0};
-    if (size < 2)
-        return 0;
-    if ((frame[1] & MASKED) != 0)
-        return FRAME_MAX + 1;
-    size_t header = frame_header_size(frame);
-    if (size < header)
-        return 0;
-    if (header == FRAME_HEADER_MAX && memcmp(frame + 2, zeros, sizeof zeros) != 0)
-        return FRAME_MAX + 1;
-    size_t whole = frame_size(frame);
-    return whole > size && whole <= FRAME_MAX ? 0 : whole;
-}
-
-/* Returns the bytes used; the rest is a cut frame. */
-static size_t connection_frames(struct load *load, struct connection *connection, const char *data,
-                                size_t size)
-{
-    int64_t now_us = clock_wall_us();
-    size_t at = 0;
-    for (size_t next = whole_frame(data, size); next > 0;
-         next = whole_frame(data + at, size - at)) {
-        if (next > FRAME_MAX) {
-            connection_end(load, connection, "a frame that no server may send, or too large");
-            break;
-        }
-        if (!connection_frame(load, connection, data + at, next, now_us)) {
-            connection_end(load, connection, "the server closed");
-            break;
-        }
-        at += next;
-    }
-    return at;
+    connection_end(load, connection, strerror(errno));
+    return false;
 }
 
 /* ---- the handshake ---- */
 
 static void connection_ask(struct load *load, struct connection *connection)
 {
-    int failed = 0;
-    socklen_t failed_size = sizeof failed;
-    (void)getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &failed, &failed_size);
-    if (failed != 0) {
-        connection_end(load, connection, strerror(failed));
-        return;
-    }
+    static const char deflate[] = "Sec-WebSocket-Extensions: permessage-deflate; "
+                                  "server_no_context_takeover; client_no_context_takeover\r\n";
     char host[LIMIT_HOST + 16];
     char key[WS_KEY_SIZE + 1];
-    char request[LIMIT_URL + LIMIT_HOST + 256];
+    char request[LIMIT_URL + LIMIT_HOST + 512];
     url_host_write(&load->url, host, sizeof host);
     ws_key_make(key);
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"
                         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                        "Sec-WebSocket-Key: %s\r\n\r\n",
-                        load->url.target, host, key);
+                        "Sec-WebSocket-Key: %s\r\n%s\r\n",
+                        load->url.target, host, key, load->options.deflate ? deflate : "");
     assert(size > 0 && (size_t)size < sizeof request);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-    if (send(connection->fd, request, (size_t)size, MSG_NOSIGNAL) != size ||
-        epoll_ctl(load->epoll, EPOLL_CTL_MOD, connection->fd, &event) != 0) {
-        connection_end(load, connection, strerror(errno));
-        return;
+    int failed = channel_send(&connection->channel, request, (size_t)size);
+    if (failed != 0)
+        connection_end(load, connection, strerror(-failed));
+    else if (connection_watch(load, connection, EPOLLIN))
+        connection->phase = CONNECTION_SHAKING;
+}
+
+static void connection_secure(struct load *load, struct connection *connection)
+{
+    bool wants_write = false;
+    int status = channel_secure(&connection->channel, &wants_write);
+    if (status == 0)
+        connection_ask(load, connection);
+    else if (status != -EAGAIN)
+        connection_end(load, connection, "the TLS handshake failed");
+    else if (connection_watch(load, connection, wants_write ? EPOLLOUT : EPOLLIN))
+        connection->phase = CONNECTION_SECURING;
+}
+
+static void connection_connected(struct load *load, struct connection *connection)
+{
+    int failed = 0;
+    socklen_t failed_size = sizeof failed;
+    (void)getsockopt(connection->channel.fd, SOL_SOCKET, SO_ERROR, &failed, &failed_size);
+    if (failed != 0)
+        connection_end(load, connection, strerror(failed));
+    else
+        connection_secure(load, connection);
+}
+
+/* NULL, or what is wrong with an answer's head. */
+static const char *answer_problem(const struct load *load, struct slice head, char *why,
+                                  size_t why_size)
+{
+    static const char granted[] = "HTTP/1.1 101";
+    static const char compressed[] = "server_no_context_takeover";
+    if (head.size < sizeof granted || memcmp(head.data, granted, sizeof granted - 1) != 0) {
+        struct slice rest;
+        struct slice line = slice_split(head, '\r', &rest);
+        snprintf(why, why_size, "the handshake was answered: %.*s", (int)line.size, line.data);
+        return why;
     }
-    connection->phase = CONNECTION_SHAKING;
+    if (load->options.deflate &&
+        memmem(head.data, head.size, compressed, sizeof compressed - 1) == NULL)
+        return "the server does not compress without context takeover";
+    return NULL;
 }
 
 /* Returns the bytes used: none, or the whole head. */
 static size_t connection_answer(struct load *load, struct connection *connection, const char *data,
                                 size_t size)
 {
-    static const char granted[] = "HTTP/1.1 101";
+    char why[96];
     const char *end = memmem(data, size, "\r\n\r\n", 4);
     if (end == NULL) {
         if (size > LIMIT_HTTP_HEAD)
             connection_end(load, connection, "the handshake's answer has no end");
         return 0;
     }
-    if (memcmp(data, granted, sizeof granted - 1) != 0) {
-        char why[64];
-        snprintf(why, sizeof why, "the handshake was answered: %.*s",
-                 (int)((const char *)memchr(data, '\r', size) - data), data);
-        connection_end(load, connection, why);
+    struct slice head = {.data = data, .size = (size_t)(end - data)};
+    const char *problem = answer_problem(load, head, why, sizeof why);
+    if (problem != NULL) {
+        connection_end(load, connection, problem);
         return 0;
     }
     connection->phase = CONNECTION_OPEN;
     load->open++;
-    return (size_t)(end + 4 - data);
+    return head.size + 4;
 }
 
 /* ---- reading ---- */
@@ -215,21 +151,23 @@ static void connection_take(struct load *load, struct connection *connection, si
         buffer_append(&connection->rest, load->buffer + used, size - used);
 }
 
-static void connection_read(struct load *load, struct connection *connection)
+/* False when there is nothing more for now. */
+static bool connection_read(struct load *load, struct connection *connection)
 {
     size_t before = connection->rest.size;
     if (before > 0)
         memcpy(load->buffer, connection->rest.data, before);
-    ssize_t size = recv(connection->fd, load->buffer + before, READ_SIZE, 0);
+    ssize_t size = channel_receive(&connection->channel, load->buffer + before, READ_SIZE);
     if (size > 0) {
         if (load->options.tally->counting)
             load->options.tally->bytes += (uint64_t)size;
         connection_take(load, connection, before + (size_t)size);
     } else if (size == 0) {
         connection_end(load, connection, "the server closed");
-    } else if (errno != EAGAIN && errno != EINTR) {
-        connection_end(load, connection, strerror(errno));
+    } else if (size != -EAGAIN) {
+        connection_end(load, connection, strerror((int)-size));
     }
+    return size == READ_SIZE && connection->phase != CONNECTION_ENDED;
 }
 
 static void load_turn(struct load *load, int timeout_ms)
@@ -240,11 +178,16 @@ static void load_turn(struct load *load, int timeout_ms)
         struct connection *connection = events[i].data.ptr;
         switch (connection->phase) {
         case CONNECTION_CONNECTING:
-            connection_ask(load, connection);
+            connection_connected(load, connection);
+            break;
+        case CONNECTION_SECURING:
+            connection_secure(load, connection);
             break;
         case CONNECTION_SHAKING:
         case CONNECTION_OPEN:
-            connection_read(load, connection);
+            /* What TLS has read ahead is not seen by epoll. */
+            while (connection_read(load, connection) && load->tls != NULL)
+                ;
             break;
         case CONNECTION_ENDED:
             break;
@@ -261,25 +204,43 @@ void load_run(struct load *load, uint32_t time_ms)
 
 /* ---- making them ---- */
 
+/* 127.0.0.2 and so on, when one address has too few ports. 0, or what failed. */
+static int socket_spread(const struct load *load, int fd)
+{
+    const struct sockaddr_in *server = (const struct sockaddr_in *)(const void *)&load->address;
+    const int on = 1;
+    if (load->options.clients <= ADDRESS_PORTS || load->address.ss_family != AF_INET ||
+        ntohl(server->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+        return 0;
+    uint32_t address = INADDR_LOOPBACK + 1 + (uint32_t)(load->made / ADDRESS_PORTS);
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) != 0 ||
+        bind(fd, (const struct sockaddr *)&own, sizeof own) != 0)
+        return errno;
+    return 0;
+}
+
 static bool load_add(struct load *load)
 {
-    struct connection *connection = &load->connections[load->made++];
     const int on = 1;
+    struct connection *connection = &load->connections[load->made];
     int fd = socket(load->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    connection->fd = fd;
-    if (fd < 0) {
-        connection_end(load, connection, strerror(errno));
-        return false;
+    int failed = fd < 0 ? errno : socket_spread(load, fd);
+    load->made++;
+    channel_open(&connection->channel, fd, load->tls);
+    if (load->options.joining != NULL)
+        joining_begin(load->options.joining, &connection->joiner, clock_wall_us());
+    if (failed == 0) {
+        struct epoll_event event = {.events = EPOLLOUT, .data.ptr = connection};
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if ((connect(fd, (const struct sockaddr *)&load->address, load->address_size) != 0 &&
+             errno != EINPROGRESS) ||
+            epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+            failed = errno;
     }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct epoll_event event = {.events = EPOLLOUT, .data.ptr = connection};
-    int failed = connect(fd, (const struct sockaddr *)&load->address, load->address_size);
-    if ((failed != 0 && errno != EINPROGRESS) ||
-        epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        connection_end(load, connection, strerror(errno));
-        return false;
-    }
-    return true;
+    if (failed != 0)
+        connection_end(load, connection, strerror(failed));
+    return failed == 0;
 }
 
 int load_connect(struct load *load, uint32_t timeout_ms, struct err *err)
@@ -296,8 +257,28 @@ int load_connect(struct load *load, uint32_t timeout_ms, struct err *err)
             load_turn(load, HANDSHAKE_MS);
     }
     if (load->closed > 0)
-        return err_set(err, -ECONNREFUSED, "client %zu: %s", load->open + 1, load->error);
+        return err_set(err, -ECONNREFUSED, "%s", load->error);
     return 0;
+}
+
+void load_join(struct load *load, uint32_t join_ms, uint32_t timeout_ms, int64_t *ret_begun_us)
+{
+    const struct joining *joining = load->options.joining;
+    size_t clients = load->options.clients;
+    int64_t start_ns = clock_monotonic_ns();
+    int64_t end_ns = start_ns + (int64_t)timeout_ms * NS_PER_MS;
+    int64_t now_ns = start_ns;
+    assert(joining != NULL && join_ms > 0);
+    *ret_begun_us = 0;
+    while (joining->served + load->closed < clients && now_ns < end_ns) {
+        int64_t due = (now_ns - start_ns) * (int64_t)clients / ((int64_t)join_ms * NS_PER_MS) + 1;
+        for (; load->made < clients && (int64_t)load->made < due; now_ns = clock_monotonic_ns()) {
+            load_add(load);
+            *ret_begun_us = (clock_monotonic_ns() - start_ns) / (NS_PER_MS / US_PER_MS);
+        }
+        load_turn(load, load->made < clients ? 1 : HANDSHAKE_MS);
+        now_ns = clock_monotonic_ns();
+    }
 }
 
 static int load_resolve(struct load *load, struct err *err)
@@ -306,8 +287,6 @@ static int load_resolve(struct load *load, struct err *err)
     int error = url_parse(load->options.url, &load->url, err);
     if (error != 0)
         return error;
-    if (load->url.tls)
-        return err_set(err, -EINVAL, "TLS cannot be loaded, ws:// only");
     snprintf(port, sizeof port, "%u", load->url.port);
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *info = NULL;
@@ -317,6 +296,10 @@ static int load_resolve(struct load *load, struct err *err)
     memcpy(&load->address, info->ai_addr, info->ai_addrlen);
     load->address_size = info->ai_addrlen;
     freeaddrinfo(info);
+    if (load->url.tls)
+        load->tls = channel_tls_create();
+    if (load->url.tls && load->tls == NULL)
+        return err_set(err, -EINVAL, "OpenSSL does not start");
     return 0;
 }
 
@@ -332,11 +315,13 @@ int load_create(const struct load_options *options, struct load **ret_load, stru
     }
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
     load->connections = memory_array(options->clients, sizeof *load->connections);
-    load->buffer = memory_alloc(FRAME_MAX + READ_SIZE + TALLY_PADDING);
+    load->buffer = memory_alloc(LOAD_FRAME_MAX + READ_SIZE + TALLY_PADDING);
+    if (options->deflate)
+        load->inflater = inflater_create();
     for (size_t i = 0; i < options->clients; i++) {
-        load->connections[i].fd = -1;
+        load->connections[i].channel.fd = -1;
         load->connections[i].last = -1;
-        buffer_init(&load->connections[i].rest, FRAME_MAX);
+        buffer_init(&load->connections[i].rest, LOAD_FRAME_MAX);
     }
     *ret_load = load;
     return 0;
@@ -351,12 +336,13 @@ void load_destroy(struct load *load)
     for (size_t i = 0; i < load->options.clients; i++) {
         struct connection *connection = &load->connections[i];
         buffer_release(&connection->rest);
-        if (connection->fd < 0)
-            continue;
-        (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        close(connection->fd);
+        if (connection->channel.fd >= 0)
+            (void)setsockopt(connection->channel.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        channel_close(&connection->channel);
     }
     close(load->epoll);
+    inflater_destroy(load->inflater);
+    channel_tls_destroy(load->tls);
     memory_free(load->buffer);
     memory_free(load->connections);
     memory_free(load);
@@ -365,6 +351,11 @@ void load_destroy(struct load *load)
 size_t load_closed(const struct load *load)
 {
     return load->closed;
+}
+
+const char *load_error(const struct load *load)
+{
+    return load->error;
 }
 
 size_t load_behind(const struct load *load)

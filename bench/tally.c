@@ -82,12 +82,3 @@ void tally_message(struct tally *tally, int64_t *last, struct slice message, int
     tally->delivered++;
     histogram_add(&tally->latency, now_us > sent_us ? (uint64_t)(now_us - sent_us) : 0);
 }
-
-void tally_lines(struct tally *tally, int64_t *last, struct slice messages, int64_t now_us)
-{
-    while (messages.size > 0) {
-        struct slice line = slice_split(messages, '\n', &messages);
-        if (line.size > 0)
-            tally_message(tally, last, line, now_us);
-    }
-}

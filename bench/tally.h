@@ -20,10 +20,12 @@ struct tally_field {
 
 struct tally {
     struct tally_field sequence, time;
-    bool counting;      /* delivered, bytes and latency; the rest counts always */
-    uint64_t delivered; /* while counting */
-    uint64_t bytes;     /* of all frames */
-    uint64_t sequenced; /* messages with both fields, always counted */
+    bool counting;       /* delivered, bytes, frames and latency; the rest counts always */
+    uint64_t delivered;  /* while counting */
+    uint64_t bytes;      /* of all frames, as they came out of TLS */
+    uint64_t frames;     /* of data */
+    uint64_t compressed; /* of these */
+    uint64_t sequenced;  /* messages with both fields, always counted */
     uint64_t gaps;
     uint64_t missing; /* messages, in these gaps */
     uint64_t repeats; /* or going back */
@@ -36,6 +38,3 @@ bool tally_init(struct tally *tally, const char *sequence_field, const char *tim
 
 /* One message, received at now_us. *last is the client's last sequence number, or -1. */
 void tally_message(struct tally *tally, int64_t *last, struct slice message, int64_t now_us);
-
-/* The same for several messages, one a line. */
-void tally_lines(struct tally *tally, int64_t *last, struct slice messages, int64_t now_us);

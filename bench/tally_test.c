@@ -98,16 +98,6 @@ static void test_only_while_counting(void **state)
     assert_int_equal(tally.gaps, 1);
 }
 
-static void test_lines(void **state)
-{
-    (void)state;
-    tally_lines(&tally, &last, padded("{\"seq\":1,\"recv\":1}\n{\"seq\":2,\"recv\":1}\n\n{}"), 1);
-    tally_lines(&tally, &last, padded("{\"seq\":3,\"recv\":1}\n"), 1);
-    assert_int_equal(tally.delivered, 3);
-    assert_int_equal(tally.others, 1);
-    assert_int_equal(tally.gaps, 0);
-}
-
 static void test_names(void **state)
 {
     (void)state;
@@ -130,7 +120,6 @@ int main(void)
         cmocka_unit_test_setup(test_others_take_no_part, setup),
         cmocka_unit_test_setup(test_long_numbers, setup),
         cmocka_unit_test_setup(test_only_while_counting, setup),
-        cmocka_unit_test_setup(test_lines, setup),
         cmocka_unit_test_setup(test_names, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,11 +49,13 @@ FREE = {"tests", "fuzz", "node"}
 THIRD_PARTY = {
     "uv.h": ("src/net/",),
     "http_parser.h": ("src/net/",),
-    "openssl/": ("src/net/", "src/access/"),
+    "openssl/": ("src/net/", "src/access/", "bench/"),
     "yaml.h": ("src/node/settings_yaml.c",),
-    "zlib.h": ("src/market/", "src/net/", "sim/"),
+    "zlib.h": ("src/market/", "src/net/", "sim/", "bench/"),
     "jansson.h": ("src/access/", "sim/", "bench/"),
     "gmp.h": ("bench/",),
+    "liburing.h": ("bench/",),
+    "libwebsockets.h": (),
     "cmocka.h": (),
 }
 STANDARD = set(
