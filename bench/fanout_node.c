@@ -4,13 +4,15 @@
  * source (bench/source.h), one message a line. From there on everything is the product's own:
  * sequencer, carrier, journal, keeper, HTTP server, gateway, with the settings' defaults.
  *
- *     bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT]
+ *     bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]
  *
- * Says its ports on stdout as one JSON line. SIGTERM ends it.
+ * --symbols gives the snapshot something to hold: the last ticker of each of N symbols. Says its
+ * ports on stdout as one JSON line, and before it ends (SIGTERM) what it did as another.
  */
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 #include "bench/process.h"
 #include "gateway/gateway.h"
 #include "keeper/keeper.h"
@@ -23,6 +25,8 @@
 #define RETAIN ((size_t)256 * MEBIBYTE)
 #define BOOK_DEPTH 100
 #define FILES_WANTED 65536
+#define SYMBOLS_MAX 20000
+#define TICKER_MAX 512
 #define CLIENTS_MAX 1000000
 #define HEARTBEAT_MS 5000
 #define MAX_LAG_MS 10000
@@ -30,6 +34,11 @@
 #define SEND_BUFFER ((size_t)256 * KIBIBYTE)
 
 static const char *const exchanges[] = {"bench", NULL};
+
+struct node_options {
+    const char *listen, *source; /* HOST:PORT */
+    uint64_t symbols;
+};
 
 struct fanout_node {
     struct loop *loop;
@@ -70,6 +79,31 @@ static int open_stream(struct fanout_node *node, struct err *err)
         return err_wrap(err, "carrier memory");
     node->sequencer = sequencer_create(stream, 1, 0, 0, node->carrier);
     return 0;
+}
+
+/* One ticker of each symbol, as long as those of real exchanges. */
+static void publish_tickers(struct fanout_node *node, uint64_t symbols)
+{
+    for (uint64_t i = 0; i < symbols; i++) {
+        long long now_us = clock_wall_us();
+        char text[TICKER_MAX];
+        char key[LIMIT_KEY];
+        int size = snprintf(text, sizeof text,
+                            "\"exchange\":\"bench\",\"symbol\":\"S%llu-USDT\",\"ts\":%lld,"
+                            "\"recv\":%lld,\"last\":\"116208.%02llu\",\"open\":\"115000.1\","
+                            "\"high\":\"117000.25\",\"low\":\"114321.5\","
+                            "\"volume\":\"12345.67891\",\"quote_volume\":\"1434567890.123\","
+                            "\"bid\":\"116208.01\",\"bid_size\":\"0.5132\",\"ask\":\"116208.02\","
+                            "\"ask_size\":\"1.25\"}",
+                            (unsigned long long)i, now_us, now_us, (unsigned long long)(i % 90 + 10));
+        assert(size > 0 && (size_t)size < sizeof text);
+        snprintf(key, sizeof key, "bench:S%llu-USDT", (unsigned long long)i);
+        char *room = sequencer_reserve(node->sequencer, "ticker", (size_t)size);
+        assert(room != NULL);
+        memcpy(room, text, (size_t)size);
+        if (sequencer_commit(node->sequencer, slice_of(key), (size_t)size) != CARRIER_TAKEN)
+            fputs("bench_fanout_node: a ticker was not taken\n", stderr);
+    }
 }
 
 /* ---- the source ---- */
@@ -159,22 +193,25 @@ static void open_gateway(struct fanout_node *node)
     node->gateway = gateway_create(&options);
 }
 
-static int node_open(struct fanout_node *node, const char *listen, const char *source,
+static int node_open(struct fanout_node *node, const struct node_options *options,
                      struct err *err)
 {
-    struct http_server_options options = {
-        .listen = listen, .connections_max = CLIENTS_MAX, .handed_over = on_count, .context = node};
+    struct http_server_options server = {.listen = options->listen,
+                                         .connections_max = CLIENTS_MAX,
+                                         .handed_over = on_count,
+                                         .context = node};
     buffer_init(&node->line, LIMIT_RECORD);
-    int error = http_server_open(node->loop, &options, &node->server, err);
+    int error = http_server_open(node->loop, &server, &node->server, err);
     if (error == 0)
         error = open_stream(node, err);
     if (error == 0)
-        error = tcp_listen(node->loop, source, on_source, node, &node->listener, err);
+        error = tcp_listen(node->loop, options->source, on_source, node, &node->listener, err);
     if (error != 0)
         return error;
     open_gateway(node);
     if (sequencer_open_epoch(node->sequencer, "bench", clock_wall_us()) != CARRIER_TAKEN)
         return err_set(err, -1, "the carrier does not take the first record");
+    publish_tickers(node, options->symbols);
     return 0;
 }
 
@@ -198,45 +235,52 @@ static void on_signal(void *context)
     loop_stop(context);
 }
 
-static bool options_read(int argc, char **argv, const char **listen, const char **source)
+static bool options_read(int argc, char **argv, struct node_options *options)
 {
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc)
             return false;
         if (strcmp(argv[i], "--listen") == 0)
-            *listen = argv[i + 1];
+            options->listen = argv[i + 1];
         else if (strcmp(argv[i], "--source") == 0)
-            *source = argv[i + 1];
-        else
+            options->source = argv[i + 1];
+        else if (strcmp(argv[i], "--symbols") != 0 ||
+                 !slice_to_uint64(slice_of(argv[i + 1]), SYMBOLS_MAX, &options->symbols))
             return false;
     }
     return true;
 }
 
+static void node_run(struct fanout_node *node)
+{
+    printf("{\"url\":\"ws://127.0.0.1:%u/ws/exchange?snapshot=0\","
+           "\"source\":\"127.0.0.1:%u\"}\n",
+           http_server_port(node->server), tcp_listener_port(node->listener));
+    fflush(stdout);
+    loop_run(node->loop);
+    printf("{\"snapshots_built\":%lld}\n",
+           (long long)metric_value(metric_series(METRIC_SNAPSHOTS, "")));
+}
+
 int main(int argc, char **argv)
 {
     struct fanout_node node = {0};
+    struct node_options options = {.listen = "127.0.0.1:0", .source = "127.0.0.1:0"};
     struct err err = {0};
-    const char *listen = "127.0.0.1:0";
-    const char *source = "127.0.0.1:0";
-    if (!options_read(argc, argv, &listen, &source)) {
-        fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT]\n", stderr);
+    if (!options_read(argc, argv, &options)) {
+        fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]\n",
+              stderr);
         return 2;
     }
     (void)process_raise_files(FILES_WANTED);
     signal(SIGPIPE, SIG_IGN);
     node.loop = loop_create();
     loop_on_signal(node.loop, SIGTERM, on_signal, node.loop);
-    int error = node_open(&node, listen, source, &err);
-    if (error == 0) {
-        printf("{\"url\":\"ws://127.0.0.1:%u/ws/exchange?snapshot=0\","
-               "\"source\":\"127.0.0.1:%u\"}\n",
-               http_server_port(node.server), tcp_listener_port(node.listener));
-        fflush(stdout);
-        loop_run(node.loop);
-    } else {
+    int error = node_open(&node, &options, &err);
+    if (error == 0)
+        node_run(&node);
+    else
         fprintf(stderr, "bench_fanout_node: %s\n", err.text);
-    }
     node_close(&node);
     return error == 0 ? 0 : 1;
 }

@@ -6,7 +6,10 @@
  * answer to a handshake; a client that falls out of the log is closed. What a gateway needs more
  * than this is the price of its service. It shares no code with the product's gateway.
  *
- *     bench_floor [--flush-ms N]      0: when the input has been read (default)
+ *     bench_floor [--flush-ms N] [--io-uring]
+ *
+ * --flush-ms 0 (the default) sends when the input has been read; --io-uring hands all sends of a
+ * turn to the kernel in one call, instead of a send(2) for each client.
  *
  * Says its ports on stdout as one JSON line.
  */
@@ -14,6 +17,7 @@
 #include "base/frame.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "bench/floor_ring.h"
 #include "bench/process.h"
 
 #include <assert.h>
@@ -31,6 +35,7 @@
 #define READ_SIZE ((size_t)64 * 1024)
 #define EVENTS_MAX 256
 #define BACKLOG 1024
+#define FLUSH_MS_MAX 1000
 #define FILES_WANTED 65536
 #define NS_PER_MS 1000000
 
@@ -59,6 +64,9 @@ struct floor {
     uint32_t peer_count, peer_capacity;
     char *input; /* of the source: lines, the last one perhaps not whole */
     size_t input_size;
+    struct floor_ring *ring; /* NULL: send(2) */
+    struct floor_send sends[FLOOR_RING_SENDS];
+    struct peer *receivers[FLOOR_RING_SENDS]; /* of the sends */
 };
 
 /* ---- peers ---- */
@@ -105,24 +113,39 @@ static void client_end(struct floor *floor, struct peer *peer)
 
 /* ---- sending ---- */
 
-/* What is due, to the end of the ring at most. False when the client is gone. */
-static bool client_send_once(struct floor *floor, struct peer *peer)
+/* What is due, to the end of the ring at most; NULL when the client has fallen out of it. */
+static const char *client_due(const struct floor *floor, const struct peer *peer, size_t *ret_size)
 {
     size_t place = (size_t)(peer->at % LOG_SIZE);
     size_t size = (size_t)(floor->end - peer->at);
-    if (floor->end - peer->at > LOG_SIZE - READ_SIZE)
-        return false;
+    if (size > LOG_SIZE - READ_SIZE)
+        return NULL;
     if (size > LOG_SIZE - place)
         size = LOG_SIZE - place;
-    if (size > SEND_MAX)
-        size = SEND_MAX;
-    ssize_t sent = send(peer->fd, floor->log + place, size, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN)
-        return false;
+    *ret_size = size > SEND_MAX ? SEND_MAX : size;
+    return floor->log + place;
+}
+
+/* Of `size` bytes the kernel took `sent`. */
+static void client_sent(struct floor *floor, struct peer *peer, size_t size, ssize_t sent)
+{
     peer->at += sent < 0 ? 0 : (uint64_t)sent;
     peer->blocked = sent < (ssize_t)size;
     if (peer->blocked)
         watch(floor, peer, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
+/* False when the client is gone. */
+static bool client_send_once(struct floor *floor, struct peer *peer)
+{
+    size_t size = 0;
+    const char *data = client_due(floor, peer, &size);
+    if (data == NULL)
+        return false;
+    ssize_t sent = send(peer->fd, data, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN)
+        return false;
+    client_sent(floor, peer, size, sent);
     return true;
 }
 
@@ -138,15 +161,52 @@ static bool client_send(struct floor *floor, struct peer *peer)
     return true;
 }
 
-static void flush(struct floor *floor, int64_t now_ns)
+static void flush_each(struct floor *floor)
 {
-    floor->flushed = floor->end;
-    floor->flushed_ns = now_ns;
     for (uint32_t i = 0; i < floor->peer_count;) {
         struct peer *peer = floor->peer[i];
         if (!peer->open || peer->blocked || client_send(floor, peer))
             i++;
     }
+}
+
+/* Who is gone is seen when it is read from. */
+static void flush_batch(struct floor *floor, unsigned count)
+{
+    floor_ring_send(floor->ring, floor->sends, count);
+    for (unsigned i = 0; i < count; i++)
+        client_sent(floor, floor->receivers[i], floor->sends[i].size, floor->sends[i].result);
+}
+
+static void flush_together(struct floor *floor)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < floor->peer_count; i++) {
+        struct peer *peer = floor->peer[i];
+        struct floor_send *one = &floor->sends[count];
+        if (!peer->open || peer->blocked || peer->at == floor->end)
+            continue;
+        one->fd = peer->fd;
+        one->data = client_due(floor, peer, &one->size);
+        if (one->data == NULL)
+            continue;
+        floor->receivers[count++] = peer;
+        if (count == FLOOR_RING_SENDS) {
+            flush_batch(floor, count);
+            count = 0;
+        }
+    }
+    if (count > 0)
+        flush_batch(floor, count);
+}
+
+static void flush(struct floor *floor, int64_t now_ns)
+{
+    floor->flushed = floor->end;
+    floor->flushed_ns = now_ns;
+    if (floor->ring != NULL)
+        flush_together(floor);
+    flush_each(floor); /* with a ring: what did not fit one send */
 }
 
 /* ---- reading ---- */
@@ -272,23 +332,41 @@ static uint16_t listen_on(struct floor *floor, enum role role)
     return ntohs(address.sin_port);
 }
 
+static bool options_read(int argc, char **argv, uint64_t *ret_flush_ms, bool *ret_ring)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--io-uring") == 0)
+            *ret_ring = true;
+        else if (strcmp(argv[i], "--flush-ms") != 0 || i + 1 == argc ||
+                 !slice_to_uint64(slice_of(argv[++i]), FLUSH_MS_MAX, ret_flush_ms))
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t flush_ms = 0;
-    if (argc != 1 && (argc != 3 || strcmp(argv[1], "--flush-ms") != 0 ||
-                      !slice_to_uint64(slice_of(argv[2]), 1000, &flush_ms))) {
-        fputs("usage: bench_floor [--flush-ms N]\n", stderr);
+    bool with_ring = false;
+    if (!options_read(argc, argv, &flush_ms, &with_ring)) {
+        fputs("usage: bench_floor [--flush-ms N] [--io-uring]\n", stderr);
         return 2;
     }
-    struct floor floor = {.flush_ns = (int64_t)flush_ms * NS_PER_MS};
+    struct floor *floor = memory_alloc(sizeof *floor);
+    int failed = with_ring ? floor_ring_create(&floor->ring) : 0;
+    if (failed != 0) {
+        fprintf(stderr, "bench_floor: no io_uring: %s (errno %d)\n", strerror(-failed), -failed);
+        return 1;
+    }
+    floor->flush_ns = (int64_t)flush_ms * NS_PER_MS;
     (void)process_raise_files(FILES_WANTED);
     signal(SIGPIPE, SIG_IGN);
-    floor.epoll = epoll_create1(EPOLL_CLOEXEC);
-    floor.log = memory_alloc(LOG_SIZE);
-    floor.input = memory_alloc(READ_SIZE);
-    unsigned port = listen_on(&floor, ROLE_LISTENER);
-    unsigned source_port = listen_on(&floor, ROLE_SOURCE_LISTENER);
+    floor->epoll = epoll_create1(EPOLL_CLOEXEC);
+    floor->log = memory_alloc(LOG_SIZE);
+    floor->input = memory_alloc(READ_SIZE);
+    unsigned port = listen_on(floor, ROLE_LISTENER);
+    unsigned source_port = listen_on(floor, ROLE_SOURCE_LISTENER);
     printf("{\"url\":\"ws://127.0.0.1:%u/\",\"source\":\"127.0.0.1:%u\"}\n", port, source_port);
     fflush(stdout);
-    run(&floor);
+    run(floor);
 }
