@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define CONNECT_MS 60000
-#define WARM_MS 1000  /* not measured: the first batches are those of a cold machine */
-#define DRAIN_MS 5000 /* for what is still under way when the source has stopped */
+#define WARM_MS 1000   /* not measured: the first batches are those of a cold machine */
+#define DRAIN_MS 10000 /* for what is still under way when the source has stopped */
 #define DRAIN_STEP_MS 50
 #define FILES_OTHER 16
 #define NS_PER_US 1000

@@ -88,14 +88,15 @@ static void publish_tickers(struct fanout_node *node, uint64_t symbols)
         long long now_us = clock_wall_us();
         char text[TICKER_MAX];
         char key[LIMIT_KEY];
-        int size = snprintf(text, sizeof text,
-                            "\"exchange\":\"bench\",\"symbol\":\"S%llu-USDT\",\"ts\":%lld,"
-                            "\"recv\":%lld,\"last\":\"116208.%02llu\",\"open\":\"115000.1\","
-                            "\"high\":\"117000.25\",\"low\":\"114321.5\","
-                            "\"volume\":\"12345.67891\",\"quote_volume\":\"1434567890.123\","
-                            "\"bid\":\"116208.01\",\"bid_size\":\"0.5132\",\"ask\":\"116208.02\","
-                            "\"ask_size\":\"1.25\"}",
-                            (unsigned long long)i, now_us, now_us, (unsigned long long)(i % 90 + 10));
+        int size =
+            snprintf(text, sizeof text,
+                     "\"exchange\":\"bench\",\"symbol\":\"S%llu-USDT\",\"ts\":%lld,"
+                     "\"recv\":%lld,\"last\":\"116208.%02llu\",\"open\":\"115000.1\","
+                     "\"high\":\"117000.25\",\"low\":\"114321.5\","
+                     "\"volume\":\"12345.67891\",\"quote_volume\":\"1434567890.123\","
+                     "\"bid\":\"116208.01\",\"bid_size\":\"0.5132\",\"ask\":\"116208.02\","
+                     "\"ask_size\":\"1.25\"}",
+                     (unsigned long long)i, now_us, now_us, (unsigned long long)(i % 90 + 10));
         assert(size > 0 && (size_t)size < sizeof text);
         snprintf(key, sizeof key, "bench:S%llu-USDT", (unsigned long long)i);
         char *room = sequencer_reserve(node->sequencer, "ticker", (size_t)size);
@@ -193,8 +194,7 @@ static void open_gateway(struct fanout_node *node)
     node->gateway = gateway_create(&options);
 }
 
-static int node_open(struct fanout_node *node, const struct node_options *options,
-                     struct err *err)
+static int node_open(struct fanout_node *node, const struct node_options *options, struct err *err)
 {
     struct http_server_options server = {.listen = options->listen,
                                          .connections_max = CLIENTS_MAX,

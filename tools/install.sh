@@ -6,6 +6,7 @@
 #   tools/install.sh build    what ./run.sh needs
 #   tools/install.sh quick    and what ./test.sh quick needs
 #   tools/install.sh test     and what ./test.sh needs
+#   tools/install.sh peers    what ./test.sh does not need, but make show-fanout compares with
 #
 # Lists of names are kept in variables and split into words on purpose.
 # shellcheck disable=SC2086
@@ -45,6 +46,11 @@ openssl
 shellcheck
 git
 debootstrap
+'
+
+peers_set='
+liburing-dev
+libwebsockets-dev
 '
 
 fail()
@@ -95,8 +101,9 @@ case ${1-} in
 build) wanted=$build_set ;;
 quick) wanted=$build_set$quick_set ;;
 test) wanted=$build_set$quick_set$test_set ;;
+peers) wanted=$peers_set ;;
 *)
-    echo "usage: tools/install.sh build|quick|test" >&2
+    echo "usage: tools/install.sh build|quick|test|peers" >&2
     exit 2
     ;;
 esac

@@ -35,7 +35,9 @@ SHOWS = [
     ("resume", True, "1,000 clients cut at random bytes resume byte-equal"),
     ("decode-speed", True, "instructions and nanoseconds a message, against other parsers"),
     ("bad-input", True, "wrong configurations, options, requests, frames get the expected words"),
-    ("fanout", False, "every message to every client: rate, latency, CPU, beside a bare loop"),
+    ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
+    ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
+    ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),
     ("fresh", False, "run.sh and test.sh in a bare Debian 12 folder"),
 ]
 NAMES = [name for name, _, _ in SHOWS]

@@ -1,224 +1,304 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs to give every message to every client, beside the floor: a bare loop without any
-protocol but frames (bench/floor.c), in the same minutes on the same machine.
+"""What it costs to give every message to every one of 1,000 clients: ours beside the floor, a bare
+loop without any protocol but frames (bench/floor.c), and beside servers on other libraries
+(peers/README.md), in the same minutes on the same machine.
 
-`tickwire bench fanout` is source and clients of both; ours is bench_fanout_node, a node without
-exchanges. A run takes each server once through each scenario, in turns that shift from run to run;
-figures are medians over the runs, ratios the medians of each run's own ratio. What fails is wrong,
-repeated or missing data; a bar that is not met is told, as a time says little about another
-machine. A floor under half of what it is known to reach means that the machine was busy: then the
-figures are void, and the show fails.
+A run takes each server once through each scenario, in an order that shifts from run to run; figures
+are medians over the runs, ratios the medians of each run's own ratio. Batches save CPU and cost
+time, so CPU is compared only with who is as late as we: of floors that wait differently, and of
+ours where it can be told not to wait, the one with the nearest p50 is taken.
+
+    s1_1000     1,000 messages a second
+    s1_top      what the floor reaches with p99 under 100 ms (S1)
+    at_NAME     for a peer that does not reach 1,000: what it reaches so, and ours at that rate
+    batch, deflate, tls     1,000 a second with ?batch=1, with deflate as well, and in TLS
+
+What fails is wrong, repeated or missing data of ours or the floor; a bar that is not met is told,
+as a time says little about another machine. A run in which the floor reaches less than half of
+what it is known to reach is void: the machine was busy. When no other run is left, the show fails.
 
     FANOUT_RUNS     runs (default 5)
     FANOUT_SECONDS  measured in each scenario (default 5)
+    FANOUT_MINUTES  no run is begun that would end after them (default 24)
+    FANOUT_KNOWN    what the floor is known to reach, in messages a second (default 12207)
+    PEER            "name=command": another server, see peers/README.md
 """
-import json
 import math
 import os
-import resource
 import statistics
-import subprocess
 import time
 
-from show import BUILD, TICKWIRE, end, say
+from fanout_servers import (BUILDERS, FLOOR, FLOORS, NODE, Missing, Quiet, Server, bar, certificate,
+                            describe, faults, prepare_peers, raise_files, tell)
+from show import end, say
 
 RUNS = int(os.environ.get("FANOUT_RUNS", "5"))
 SECONDS = int(os.environ.get("FANOUT_SECONDS", "5"))
-FLOOR = os.path.join(BUILD, "bench", "bench_floor")
-SERVERS = {
-    "floor": [FLOOR],
-    "floor_2ms": [FLOOR, "--flush-ms", "2"],
-    "floor_10ms": [FLOOR, "--flush-ms", "10"],
-    "ours": [os.path.join(BUILD, "bench", "bench_fanout_node")],
-}
-SIZE = 250
-MANY, FEW = 1000, 100  # clients of S1, of S3
+MINUTES = int(os.environ.get("FANOUT_MINUTES", "24"))
+KNOWN = int(os.environ.get("FANOUT_KNOWN", "12207"))
+CLIENTS = 1000
 RATE = 1000
-S1_P99_MS = 100
-S1_SECONDS = 3
-S1_START = 2000
-S1_KNOWN = 12207  # messages a second that the floor is known to reach
-QUIET = 0.1  # of the machine that others may use when we begin
-QUIET_S = 20  # waited for that, at most, before each measurement
-IDLE = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 500)
-
-
-def busy_share(seconds):
-    """Of the machine's time, what was not idle; nothing of ours runs then."""
-    def read():
-        with open("/proc/stat", encoding="ascii") as file:
-            times = [int(word) for word in file.readline().split()[1:9]]
-        return sum(times), times[3] + times[4]
-
-    total, idle = read()
-    time.sleep(seconds)
-    total_after, idle_after = read()
-    return 1 - (idle_after - idle) / max(total_after - total, 1)
-
-
-class Server:
-    """One of SERVERS, running; its ports stand on the first line that it says."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        self.process = subprocess.Popen(SERVERS[self.name], stdout=subprocess.PIPE, text=True)
-        self.ports = json.loads(self.process.stdout.readline())
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=30)
-        self.process.stdout.close()
-
-    def load(self, clients, rate, seconds):
-        command = [TICKWIRE, "bench", "fanout", "--url", self.ports["url"], "--time-field", "recv",
-                   "--pid", str(self.process.pid), "--clients", str(clients),
-                   "--seconds", str(seconds)]
-        if rate > 0:
-            command += ["--source", self.ports["source"], "--rate", str(rate), "--size", str(SIZE)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        return json.loads(done.stdout)
-
-
-def faults(result):
-    return {key: result[key] for key in ("gaps", "repeats", "closed", "behind") if result[key]}
+P99_MS = 100
+SEARCH_SECONDS = 3
+REACHED = 0.98  # of the rate that was asked for
+RATE_MIN, RATE_MAX = 10, 200000
+STEP = 1.1
+PEER_STEP = 1.25
+# Where the search for a server's highest rate begins.
+STARTS = {"ws_broadcast": 60, "ws_prepared": 2000, "websockets": 60, "gorilla": 150,
+          "libwebsockets": 120}
+START = 2000
+OURS = {
+    "ours": [NODE],
+    "ours_0ms": [NODE, "--batch-interval-ms", "0"],
+}
+IO_URING = "floor_io_uring"  # measured, but not compared with: it is no floor of ours
+FIGURES = ("rate", "p50_ms", "p99_ms", "p99.9_ms", "server_cpu_per_million",
+           "client_cpu_per_million")
+CPU = "server_cpu_per_million"
 
 
 class Show:
-    def __init__(self):
-        self.results = {}  # (scenario, server): one result a run
-        self.tops = {"floor": [], "ours": []}
+    def __init__(self, peers, skipped):
+        self.servers = FLOORS | OURS | peers
+        self.peers = list(peers)
+        self.skipped = skipped
+        self.runs = []  # each a dict: (scenario, server) -> result, ("top", server) -> rate
+        self.run = {}
         self.problems = []
-        self.busy = 0  # measurements begun while others used the machine
+        self.quiet = Quiet()
+        self.peer_tops = {}  # found once
 
-    def wait_for_quiet(self):
-        deadline = time.monotonic() + QUIET_S
-        while busy_share(0.5) > QUIET:
-            if time.monotonic() > deadline:
-                self.busy += 1
-                return
+    # ---- measuring ----
 
-    def measure(self, scenario, name, clients, rate):
-        self.wait_for_quiet()
-        with Server(name) as server:
-            result = server.load(clients, rate, SECONDS)
-        self.results.setdefault((scenario, name), []).append(result)
-        say(f"{scenario} {name}: {result['rate']} msg/s, p50 {result['p50_ms']} ms, "
-            f"p99 {result['p99_ms']} ms, CPU {result['server_cpu_per_million']} s a million")
-        if faults(result) or result["delivered"] == 0:
-            self.problems.append(f"{scenario} {name}: {faults(result) or 'nothing delivered'}")
+    def probe(self, name, command):
+        """Keeps a server that is there; else says why not."""
+        try:
+            with Server(name, command):
+                self.servers[name] = command
+        except Missing as reason:
+            self.servers.pop(name, None)
+            self.skipped.append(str(reason))
+
+    def judge(self, label, name, result):
+        wrong = faults(result)
+        if wrong and name not in self.peers:
+            self.problems.append(f"{label} {name}: {wrong}")
+
+    def measure(self, scenario, name, rate, *flags, query=None):
+        """Whoever is not there, or no longer, is left out."""
+        if name not in self.servers:
+            return
+        self.quiet.wait()
+        with Server(name, self.servers[name]) as server:
+            result = server.load(CLIENTS, rate, SECONDS, *flags, query=query)
+        tell(scenario, name, result)
+        self.judge(scenario, name, result)
+        if "error" not in result and result["delivered"] > 0:
+            self.run[scenario, name] = result
 
     def sustained(self, server, rate):
         """One of two tries: a spike from outside is no answer."""
         for _ in range(2):
-            self.wait_for_quiet()
-            result = server.load(MANY, rate, S1_SECONDS)
-            good = (result["rate"] >= 0.98 * rate and result["p99_ms"] < S1_P99_MS
-                    and not faults(result))
-            say(f"S1 {server.name}: {rate} msg/s, p99 {result['p99_ms']} ms"
-                f"{'' if good else ', not sustained'}")
-            if result["gaps"] or result["repeats"]:
-                self.problems.append(f"S1 {server.name} at {rate}: {faults(result)}")
+            self.quiet.wait()
+            result = server.load(CLIENTS, rate, SEARCH_SECONDS)
+            good = (not faults(result) and result["rate"] >= REACHED * rate
+                    and result["p99_ms"] < P99_MS)
+            say(f"S1 {server.name} at {rate}: {describe(result)}{'' if good else '; too much'}")
+            if result.get("gaps") or result.get("repeats"):
+                self.judge(f"S1 at {rate}", server.name, result)
             if good:
                 return True
         return False
 
-    def search(self, name):
-        """The highest rate in steps of 10 %, from where it was found before."""
-        known = self.tops[name]
-        rate = int(statistics.median(known)) if known else S1_START
-        with Server(name) as server:
+    def search(self, name, start, steps):
+        """The highest rate, in ever smaller steps; 0 when there is none."""
+        rate = start
+        with Server(name, self.servers[name]) as server:
             while not self.sustained(server, rate):
-                rate = int(rate / 1.1)
-                if rate < 10:
-                    raise ValueError(f"{name} sustains nothing")
-            for factor in (1.1,) if known else (1.5, 1.1):
-                while self.sustained(server, int(rate * factor)):
-                    rate = int(rate * factor)
-        known.append(rate)
+                rate = int(rate / steps[-1])
+                if rate < RATE_MIN:
+                    return 0
+            for step in steps:
+                while rate < RATE_MAX and self.sustained(server, int(rate * step)):
+                    rate = int(rate * step)
+        return rate
+
+    def search_ours(self, name):
+        before = [run["top", name] for run in self.runs if run.get(("top", name))]
+        start = int(statistics.median(before)) if before else START
+        self.run["top", name] = self.search(name, start, (STEP,) if before else (1.5, STEP))
+
+    def search_peers(self):
+        for name in self.peers:
+            self.peer_tops[name] = self.search(name, STARTS.get(name, 200), (1.6, PEER_STEP))
+
+    # ---- a run ----
+
+    def scenario(self, scenario, rate, names, shift):
+        names = [name for name in names if name in self.servers]
+        for name in names[shift % len(names):] + names[:shift % len(names)]:
+            self.measure(scenario, name, rate)
+
+    def run_all(self, number):
+        self.run = {}
+        for name in ["floor", "ours"][::-1 if number % 2 else 1]:
+            self.search_ours(name)
+        everybody = [*FLOORS, IO_URING, *OURS]
+        fast = [name for name in self.peers if self.peer_tops[name] >= RATE]
+        self.scenario("s1_1000", RATE, everybody + fast, number)
+        self.scenario("s1_top", self.run["top", "floor"], everybody, number)
+        for name in self.peers:
+            if name not in fast and self.peer_tops[name] > 0:
+                self.scenario(f"at_{name}", self.peer_tops[name], [name, *OURS], number)
+        self.measure("batch", "ours", RATE, "--lines", query="?snapshot=0&batch=1")
+        if "deflate" not in self.run_without:
+            self.measure("deflate", "ours", RATE, "--lines", "--deflate",
+                         query="?snapshot=0&batch=1")
+        self.measure("tls", "ours_tls", RATE)
+        if "ours_tls" in self.servers:
+            self.search_ours("ours_tls")
+        self.run["void"] = self.run["top", "floor"] < KNOWN / 2
+        if self.run["void"]:
+            say(f"void: the floor reached {self.run['top', 'floor']} of {KNOWN} known")
+        self.runs.append(self.run)
+
+    def try_deflate(self):
+        """Whether there is any use in asking for it."""
+        self.run_without = set()
+        with Server("ours", self.servers["ours"]) as server:
+            result = server.load(1, 100, 1, "--lines", "--deflate", query="?snapshot=0&batch=1")
+        if "error" in result:
+            self.run_without.add("deflate")
+            self.skipped.append(f"deflate: {result['error']}")
+
+    def run_every(self):
+        begin = time.monotonic()
+        longest = 0
+        self.search_peers()
+        for number in range(RUNS):
+            start = time.monotonic()
+            if start - begin + longest > MINUTES * 60:
+                self.skipped.append(f"runs after the first {number}: no time left")
+                break
+            say(f"run {number + 1} of {RUNS}")
+            self.run_all(number)
+            longest = max(longest, time.monotonic() - start)
+        valid = [run for run in self.runs if not run["void"]]
+        self.void = len(self.runs) - len(valid)
+        if valid:
+            self.runs = valid
+        else:
+            self.problems.append("void: in no run the floor reached half of what it is known to")
+
+    # ---- figures ----
 
     def median(self, scenario, name, key):
-        return statistics.median(result[key] for result in self.results[scenario, name])
+        values = [run[scenario, name][key] for run in self.runs if (scenario, name) in run]
+        return statistics.median(values) if values else None
 
-    def ratio(self, scenario, key, floor):
-        pairs = zip(self.results[scenario, "ours"], self.results[scenario, floor])
-        return statistics.median(ours[key] / max(other[key], 1e-9) for ours, other in pairs)
+    def ratio(self, left, right, key):
+        """Of two (scenario, server), in each run."""
+        ratios = [run[left][key] / max(run[right][key], 1e-9) for run in self.runs
+                  if left in run and right in run]
+        return statistics.median(ratios) if ratios else None
 
-    def floor_of_our_latency(self, scenario):
-        """Batches save CPU and cost time, so CPU is compared with the floor that is as late as
-        we."""
-        ours = math.log(max(self.median(scenario, "ours", "p50_ms"), 1e-3))
-        return min((name for name in SERVERS if name != "ours"), key=lambda name: abs(
-            ours - math.log(max(self.median(scenario, name, "p50_ms"), 1e-3))))
+    def nearest(self, scenario, name, candidates):
+        """Who of them is as late as `name`."""
+        def distance(other):
+            pair = [self.median(scenario, one, "p50_ms") for one in (name, other)]
+            return abs(math.log(max(pair[0], 1e-3) / max(pair[1], 1e-3)))
+
+        there = [one for one in candidates if self.median(scenario, one, "p50_ms") is not None]
+        return min(there, key=distance, default=None)
+
+    def tops(self, name):
+        return [run["top", name] for run in self.runs if ("top", name) in run]
 
     def figures(self):
-        figures = {"runs": RUNS, "seconds": SECONDS, "begun_while_busy": self.busy}
-        for scenario, name in sorted(self.results):
+        figures = {"runs": len(self.runs), "void_runs": self.void, "seconds": SECONDS,
+                   "begun_while_busy": self.quiet.busy}
+        for scenario, name in sorted({key for run in self.runs for key in run
+                                      if isinstance(key, tuple) and key[0] != "top"}):
             figures.setdefault(scenario, {})[name] = {
-                key: round(self.median(scenario, name, key), 4)
-                for key in ("rate", "p50_ms", "p99_ms", "p99.9_ms", "server_cpu_per_million",
-                            "client_cpu_per_million")}
-        figures["s1_rate"] = {name: statistics.median(tops) for name, tops in self.tops.items()}
+                key: round(self.median(scenario, name, key), 4) for key in FIGURES}
+        figures["s1_rate"] = {name: statistics.median(self.tops(name))
+                              for name in ("floor", "ours", "ours_tls") if self.tops(name)}
+        figures["s1_rate"] |= self.peer_tops
         return figures
 
-    def bars(self, memory):
+    def bar_of_cpu(self, scenario, other, limit, ours):
+        """Ours, at its latency, beside the other; limit None: only told."""
+        ratio = self.ratio((scenario, ours), (scenario, other), CPU)
+        if ratio is None:
+            return None
+        result = bar(ratio, "<=", limit) if limit else {"value": round(ratio, 3)}
+        p50s = [self.median(scenario, name, "p50_ms") for name in (ours, other)]
+        return result | {"ours": ours, "other": other, "p50_ms": p50s,
+                         "rate": self.median(scenario, other, "rate")}
+
+    def bars_of_rate(self):
         bars = {}
-        for scenario in ("s1_1000", "s1_top"):
-            floor = self.floor_of_our_latency(scenario)
-            ratios = {name: round(self.ratio(scenario, "server_cpu_per_million", name), 3)
-                      for name in SERVERS if name != "ours"}
-            bars[f"{scenario}_cpu"] = bar(ratios[floor], "<=", 1.25) | {"beside": floor,
-                                                                        "ratios": ratios}
-        tops = [ours / floor for ours, floor in zip(self.tops["ours"], self.tops["floor"])]
-        bars["s1_rate"] = bar(statistics.median(tops), ">=", 0.8)
-        for key in ("p50_ms", "p99_ms"):
-            bars[f"s3_{key[:3]}"] = bar(self.ratio("s3", key, "floor"), "<=", 1.1)
-        bars["s4_bytes"] = bar(memory, "<=", 600)
+        pairs = list(zip(self.tops("ours"), self.tops("floor")))
+        bars["s1_rate"] = bar(statistics.median(ours / floor for ours, floor in pairs), ">=", 0.8)
+        if self.peer_tops.get("uWebSockets"):
+            ours = statistics.median(self.tops("ours"))
+            bars["s1_rate_uWebSockets"] = bar(ours / self.peer_tops["uWebSockets"], ">=", 3)
+        if self.tops("ours_tls"):
+            pairs = list(zip(self.tops("ours_tls"), self.tops("ours")))
+            bars["tls_rate"] = {"value": round(statistics.median(a / b for a, b in pairs), 3)}
         return bars
 
+    def bars_of_forms(self):
+        """Batch, deflate, TLS: against the same without."""
+        bars = {}
+        cpu = self.ratio(("deflate", "ours"), ("batch", "ours"), CPU)
+        if cpu is not None:
+            size = self.ratio(("deflate", "ours"), ("batch", "ours"), "bytes")
+            bars["deflate_cpu"] = bar(cpu, "<=", 1.3)
+            bars["deflate_bytes"] = {"value": round(size, 3)}
+            if size > 0.9:
+                self.problems.append(f"deflate: {size:.2f} of the bytes: stored blocks?")
+        cpu = self.ratio(("tls", "ours_tls"), ("s1_1000", "ours"), CPU)
+        if cpu is not None:
+            bars["tls_cpu"] = {"value": round(cpu, 3)}
+        frames = self.median("batch", "ours", "frames")
+        if frames:
+            bars["batch_messages_a_frame"] = {
+                "value": round(self.median("batch", "ours", "delivered") / frames, 2)}
+        return bars
 
-def bar(value, sense, limit):
-    met = value <= limit if sense == "<=" else value >= limit
-    return {"value": round(value, 3), "bar": f"{sense} {limit}", "met": met}
-
-
-def idle_memory(name):
-    """Bytes by which a server grows for each client that is only there."""
-    with Server(name) as server:
-        server.load(10, 0, 1)  # what the first few bring about is no client's
-        result = server.load(IDLE, 0, 1)
-    say(f"S4 {name}: {result['server_memory_bytes'] / IDLE:.0f} bytes for each of {IDLE} clients")
-    return result["server_memory_bytes"] / IDLE
+    def bars(self):
+        bars = self.bars_of_rate()
+        for scenario in ("s1_1000", "s1_top"):
+            floor = self.nearest(scenario, "ours", FLOORS)
+            bars[f"{scenario}_cpu"] = self.bar_of_cpu(scenario, floor, 1.25, "ours")
+        for name in self.peers:
+            scenario = "s1_1000" if self.peer_tops[name] >= RATE else f"at_{name}"
+            if self.median(scenario, name, CPU) is None:
+                continue
+            ours = self.nearest(scenario, name, OURS)
+            limit = 0.6 if name == "ws_prepared" else None
+            bars[f"cpu_{name}"] = self.bar_of_cpu(scenario, name, limit, ours)
+        return {name: one for name, one in (bars | self.bars_of_forms()).items() if one}
 
 
 def main():
-    show = Show()
-    names = list(SERVERS)
-    for run in range(RUNS):
-        say(f"run {run + 1} of {RUNS}")
-        order = names[run % len(names):] + names[:run % len(names)]
-        for name in order:
-            if name in show.tops:
-                show.search(name)
-        top = int(statistics.median(show.tops["floor"]))
-        scenarios = (("s1_1000", MANY, RATE), ("s1_top", MANY, top), ("s3", FEW, RATE))
-        for scenario, clients, rate in scenarios:
-            for name in order:
-                show.measure(scenario, name, clients, rate)
-    memory = {name: idle_memory(name) for name in ("floor", "ours")}
-    figures = show.figures()
-    figures["s4_bytes"] = {name: round(value) for name, value in memory.items()}
-    figures["bars"] = show.bars(memory["ours"])
-    if figures["s1_rate"]["floor"] < S1_KNOWN / 2:
-        show.problems.append(f"void: the floor reached {figures['s1_rate']['floor']} msg/s of "
-                             f"{S1_KNOWN} known; the machine was busy")
+    raise_files()
+    show = Show(*prepare_peers(list(BUILDERS)))
+    show.probe("ours_0ms", OURS["ours_0ms"])
+    show.probe(IO_URING, [FLOOR, "--io-uring"])
+    show.probe("ours_tls", [NODE, *certificate()])
+    for name in list(show.peers):
+        show.probe(name, show.servers[name])
+    show.peers = [name for name in show.peers if name in show.servers]
+    show.try_deflate()
+    show.run_every()
+    figures = show.figures() | {"bars": show.bars()}
     if show.problems:
         figures["problems"] = show.problems
-    end("fanout", not show.problems, figures,
-        ["peers: ws, websockets, gorilla/websocket, libwebsockets, uWebSockets: not measured"])
+    end("fanout", not show.problems, figures, show.skipped)
 
 
 if __name__ == "__main__":
