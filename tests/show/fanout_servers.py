@@ -120,7 +120,8 @@ def prepare_peers(names):
         except Missing as reason:
             skipped.append(f"{name}: {reason}")
     commands.update(wished_peer())
-    skipped.append("uWebSockets: in no package registry; measure it with PEER=")
+    if "uWebSockets" not in commands:
+        skipped.append('uWebSockets: in no package registry; PEER="uWebSockets=COMMAND" adds it')
     return commands, skipped
 
 
