@@ -5,6 +5,7 @@
  * sequencer, carrier, journal, keeper, HTTP server, gateway, with the settings' defaults.
  *
  *     bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]
+ *                       [--threads N] [--batch-interval-ms N]
  *
  * --symbols gives the snapshot something to hold: the last ticker of each of N symbols. Says its
  * ports on stdout as one JSON line, and before it ends (SIGTERM) what it did as another.
@@ -21,6 +22,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define RETAIN ((size_t)256 * MEBIBYTE)
 #define BOOK_DEPTH 100
@@ -31,6 +33,8 @@
 #define HEARTBEAT_MS 5000
 #define MAX_LAG_MS 10000
 #define BATCH_INTERVAL_MS 2
+#define BATCH_INTERVAL_MAX_MS 1000
+#define THREADS_MAX 64
 #define SEND_BUFFER ((size_t)256 * KIBIBYTE)
 
 static const char *const exchanges[] = {"bench", NULL};
@@ -38,6 +42,8 @@ static const char *const exchanges[] = {"bench", NULL};
 struct node_options {
     const char *listen, *source; /* HOST:PORT */
     uint64_t symbols;
+    uint64_t threads;
+    uint64_t batch_interval_ms;
 };
 
 struct fanout_node {
@@ -172,7 +178,7 @@ static uint32_t on_count(void *context)
     return node->gateway == NULL ? 0 : (uint32_t)gateway_clients(node->gateway);
 }
 
-static void open_gateway(struct fanout_node *node)
+static void open_gateway(struct fanout_node *node, const struct node_options *chosen)
 {
     struct gateway_options options = {
         .loop = node->loop,
@@ -185,8 +191,8 @@ static void open_gateway(struct fanout_node *node)
         .exchanges = exchanges,
         .heartbeat_ms = HEARTBEAT_MS,
         .max_lag_ms = MAX_LAG_MS,
-        .batch_interval_ms = BATCH_INTERVAL_MS,
-        .threads = 1,
+        .batch_interval_ms = (uint32_t)chosen->batch_interval_ms,
+        .threads = (uint32_t)chosen->threads,
         .clients_max = CLIENTS_MAX,
         .clients_per_address_max = CLIENTS_MAX,
         .send_buffer = SEND_BUFFER,
@@ -208,7 +214,7 @@ static int node_open(struct fanout_node *node, const struct node_options *option
         error = tcp_listen(node->loop, options->source, on_source, node, &node->listener, err);
     if (error != 0)
         return error;
-    open_gateway(node);
+    open_gateway(node, options);
     if (sequencer_open_epoch(node->sequencer, "bench", clock_wall_us()) != CARRIER_TAKEN)
         return err_set(err, -1, "the carrier does not take the first record");
     publish_tickers(node, options->symbols);
@@ -235,6 +241,24 @@ static void on_signal(void *context)
     loop_stop(context);
 }
 
+static bool number_read(struct node_options *options, const char *name, const char *text)
+{
+    const struct {
+        const char *name;
+        uint64_t min, max;
+        uint64_t *value;
+    } table[] = {
+        {"--symbols", 0, SYMBOLS_MAX, &options->symbols},
+        {"--threads", 1, THREADS_MAX, &options->threads},
+        {"--batch-interval-ms", 0, BATCH_INTERVAL_MAX_MS, &options->batch_interval_ms},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (strcmp(name, table[i].name) == 0)
+            return slice_to_uint64(slice_of(text), table[i].max, table[i].value) &&
+                   *table[i].value >= table[i].min;
+    return false;
+}
+
 static bool options_read(int argc, char **argv, struct node_options *options)
 {
     for (int i = 1; i < argc; i += 2) {
@@ -244,8 +268,7 @@ static bool options_read(int argc, char **argv, struct node_options *options)
             options->listen = argv[i + 1];
         else if (strcmp(argv[i], "--source") == 0)
             options->source = argv[i + 1];
-        else if (strcmp(argv[i], "--symbols") != 0 ||
-                 !slice_to_uint64(slice_of(argv[i + 1]), SYMBOLS_MAX, &options->symbols))
+        else if (!number_read(options, argv[i], argv[i + 1]))
             return false;
     }
     return true;
@@ -265,10 +288,14 @@ static void node_run(struct fanout_node *node)
 int main(int argc, char **argv)
 {
     struct fanout_node node = {0};
-    struct node_options options = {.listen = "127.0.0.1:0", .source = "127.0.0.1:0"};
+    struct node_options options = {.listen = "127.0.0.1:0",
+                                   .source = "127.0.0.1:0",
+                                   .threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
+                                   .batch_interval_ms = BATCH_INTERVAL_MS};
     struct err err = {0};
     if (!options_read(argc, argv, &options)) {
-        fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]\n",
+        fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]\n"
+              "    [--threads N] [--batch-interval-ms N]\n",
               stderr);
         return 2;
     }

@@ -53,6 +53,7 @@ START = 2000
 OURS = {
     "ours": [NODE],
     "ours_0ms": [NODE, "--batch-interval-ms", "0"],
+    "ours_1_thread": [NODE, "--threads", "1"],
 }
 IO_URING = "floor_io_uring"  # measured, but not compared with: it is no floor of ours
 FIGURES = ("rate", "p50_ms", "p99_ms", "p99.9_ms", "server_cpu_per_million",
@@ -279,7 +280,7 @@ class Show:
             scenario = "s1_1000" if self.peer_tops[name] >= RATE else f"at_{name}"
             if self.median(scenario, name, CPU) is None:
                 continue
-            ours = self.nearest(scenario, name, OURS)
+            ours = self.nearest(scenario, name, ("ours", "ours_0ms"))
             limit = 0.6 if name == "ws_prepared" else None
             bars[f"cpu_{name}"] = self.bar_of_cpu(scenario, name, limit, ours)
         return {name: one for name, one in (bars | self.bars_of_forms()).items() if one}
@@ -288,7 +289,6 @@ class Show:
 def main():
     raise_files()
     show = Show(*prepare_peers(list(BUILDERS)))
-    show.probe("ours_0ms", OURS["ours_0ms"])
     show.probe(IO_URING, [FLOOR, "--io-uring"])
     show.probe("ours_tls", [NODE, *certificate()])
     for name in list(show.peers):
