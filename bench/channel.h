@@ -18,7 +18,7 @@ struct channel {
     struct ssl_st *tls; /* owned; NULL: plain */
 };
 
-/* NULL when the library refuses. */
+/* NULL when the library refuses. The process ignores SIGPIPE from now on. */
 struct channel_tls *channel_tls_create(void);
 void channel_tls_destroy(struct channel_tls *tls); /* NULL is a no-op */
 
