@@ -119,7 +119,7 @@ class Show:
         rate = start
         with Server(name, self.servers[name]) as server:
             while not self.sustained(server, rate):
-                rate = int(rate / steps[-1])
+                rate = int(rate / steps[len(steps) // 2])
                 if rate < RATE_MIN:
                     return 0
             for step in steps:
@@ -130,7 +130,8 @@ class Show:
     def search_ours(self, name):
         before = [run["top", name] for run in self.runs if run.get(("top", name))]
         start = int(statistics.median(before)) if before else START
-        self.run["top", name] = self.search(name, start, (STEP,) if before else (1.5, STEP))
+        steps = (STEP,) if before else (2, 1.4, STEP)
+        self.run["top", name] = self.search(name, start, steps)
 
     def search_peers(self):
         for name in self.peers:

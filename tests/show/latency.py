@@ -30,6 +30,7 @@ SERVERS = {
     "floor": [FLOOR],
     "ours": [NODE],
     "ours_0ms": [NODE, "--batch-interval-ms", "0"],
+    "ours_1_thread": [NODE, "--threads", "1"],
     "floor_io_uring": [FLOOR, "--io-uring"],
 }
 EVERYWHERE = ("floor", "ours", "ours_0ms")
