@@ -5,7 +5,7 @@
  * sequencer, carrier, journal, keeper, HTTP server, gateway, with the settings' defaults.
  *
  *     bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]
- *                       [--threads N] [--batch-interval-ms N]
+ *                       [--threads N] [--batch-interval-ms N] [--certificate FILE --key FILE]
  *
  * --symbols gives the snapshot something to hold: the last ticker of each of N symbols. Says its
  * ports on stdout as one JSON line, and before it ends (SIGTERM) what it did as another.
@@ -18,6 +18,7 @@
 #include "gateway/gateway.h"
 #include "keeper/keeper.h"
 #include "net/http_server.h"
+#include "net/tls.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -40,7 +41,8 @@
 static const char *const exchanges[] = {"bench", NULL};
 
 struct node_options {
-    const char *listen, *source; /* HOST:PORT */
+    const char *listen, *source;   /* HOST:PORT */
+    const char *certificate, *key; /* PEM files; NULL: plain */
     uint64_t symbols;
     uint64_t threads;
     uint64_t batch_interval_ms;
@@ -200,14 +202,28 @@ static void open_gateway(struct fanout_node *node, const struct node_options *ch
     node->gateway = gateway_create(&options);
 }
 
-static int node_open(struct fanout_node *node, const struct node_options *options, struct err *err)
+static int open_server(struct fanout_node *node, const struct node_options *options,
+                       struct err *err)
 {
+    struct tls_context *tls = NULL;
     struct http_server_options server = {.listen = options->listen,
                                          .connections_max = CLIENTS_MAX,
                                          .handed_over = on_count,
                                          .context = node};
+    int error = 0;
+    if (options->certificate != NULL)
+        error = tls_context_create(options->certificate, options->key, NULL, &tls, err);
+    server.tls = tls;
+    if (error == 0)
+        error = http_server_open(node->loop, &server, &node->server, err);
+    tls_context_destroy(tls);
+    return error;
+}
+
+static int node_open(struct fanout_node *node, const struct node_options *options, struct err *err)
+{
     buffer_init(&node->line, LIMIT_RECORD);
-    int error = http_server_open(node->loop, &server, &node->server, err);
+    int error = open_server(node, options, err);
     if (error == 0)
         error = open_stream(node, err);
     if (error == 0)
@@ -268,17 +284,21 @@ static bool options_read(int argc, char **argv, struct node_options *options)
             options->listen = argv[i + 1];
         else if (strcmp(argv[i], "--source") == 0)
             options->source = argv[i + 1];
+        else if (strcmp(argv[i], "--certificate") == 0)
+            options->certificate = argv[i + 1];
+        else if (strcmp(argv[i], "--key") == 0)
+            options->key = argv[i + 1];
         else if (!number_read(options, argv[i], argv[i + 1]))
             return false;
     }
-    return true;
+    return (options->certificate == NULL) == (options->key == NULL);
 }
 
-static void node_run(struct fanout_node *node)
+static void node_run(struct fanout_node *node, bool tls)
 {
-    printf("{\"url\":\"ws://127.0.0.1:%u/ws/exchange?snapshot=0\","
+    printf("{\"url\":\"%s://127.0.0.1:%u/ws/exchange?snapshot=0\","
            "\"source\":\"127.0.0.1:%u\"}\n",
-           http_server_port(node->server), tcp_listener_port(node->listener));
+           tls ? "wss" : "ws", http_server_port(node->server), tcp_listener_port(node->listener));
     fflush(stdout);
     loop_run(node->loop);
     printf("{\"snapshots_built\":%lld}\n",
@@ -295,7 +315,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     if (!options_read(argc, argv, &options)) {
         fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]\n"
-              "    [--threads N] [--batch-interval-ms N]\n",
+              "    [--threads N] [--batch-interval-ms N] [--certificate FILE --key FILE]\n",
               stderr);
         return 2;
     }
@@ -305,7 +325,7 @@ int main(int argc, char **argv)
     loop_on_signal(node.loop, SIGTERM, on_signal, node.loop);
     int error = node_open(&node, &options, &err);
     if (error == 0)
-        node_run(&node);
+        node_run(&node, options.certificate != NULL);
     else
         fprintf(stderr, "bench_fanout_node: %s\n", err.text);
     node_close(&node);
