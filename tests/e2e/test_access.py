@@ -97,7 +97,8 @@ def test_info_behind_a_proxy():
         assert info(own) == "ws://own:1/ws/exchange"
         assert info(own, FORWARDED) == "wss://gw.example:8443/ws/exchange"
         assert info(own, "X-Forwarded-Proto: https\r\n") == "wss://own:1/ws/exchange"
-        assert info(own, target="http://target.example/ws/info") == "ws://target.example/ws/exchange"
+        assert info(own, target="http://target.example/ws/info") == \
+            "ws://target.example/ws/exchange"
         assert ask(own, "/ws/info", "X-Forwarded-For: rubbish\r\n")[0] == 400
         assert ask(own, "/ws/info", "X-Forwarded-Host: a/b\r\n")[0] == 400
         assert refused(own, "forwarded") == 2
