@@ -22,9 +22,34 @@ static_assert(WS_CONTROL_MAX + FRAME_HEADER_MAX < LIMIT_CLIENT_PENDING,
 
 /* ---- its own frames ---- */
 
+struct buffer *client_pending(struct client *client)
+{
+    if (client->pending == NULL) {
+        client->pending = memory_alloc(sizeof *client->pending);
+        buffer_init(&client->pending->frames, PENDING_MAX);
+    }
+    return &client->pending->frames;
+}
+
+static void client_drop_pending(struct client *client)
+{
+    if (client->pending == NULL)
+        return;
+    buffer_release(&client->pending->frames);
+    memory_free(client->pending);
+    client->pending = NULL;
+}
+
+/* The rest of a frame that was cut. */
+static void client_keep(struct client *client, struct slice rest)
+{
+    if (rest.size > 0)
+        buffer_append_slice(client_pending(client), rest);
+}
+
 void client_queue(struct client *client, struct slice message)
 {
-    frame_append(&client->pending, WS_TEXT, message);
+    frame_append(client_pending(client), WS_TEXT, message);
 }
 
 /* ---- where it stands ---- */
@@ -32,7 +57,10 @@ void client_queue(struct client *client, struct slice message)
 static void client_leave_stream(struct client *client)
 {
     cursor_detach(&client->cursor);
-    cursor_detach(&client->form_cursor);
+    if (!client->away) { /* else it is the main thread's */
+        placement_destroy(client->placement);
+        client->placement = NULL;
+    }
     snapshot_unref(client->snapshot);
     client->snapshot = NULL;
 }
@@ -47,7 +75,7 @@ void client_close(struct client *client, uint16_t code, const char *reason)
     size_t size = strlen(reason);
     assert(size + 2 <= sizeof payload);
     memcpy(payload + 2, reason, size);
-    frame_append(&client->pending, WS_CLOSE,
+    frame_append(client_pending(client), WS_CLOSE,
                  (struct slice){.data = (const char *)payload, .size = size + 2});
     client->phase = CLIENT_CLOSING;
     client->deadline_ns = clock_monotonic_ns() + (int64_t)LIMIT_WS_CLOSE_MS * NS_PER_MS;
@@ -85,10 +113,13 @@ static void client_move_ahead(struct client *client)
 /* Its form's log takes over where the plain one has come to its beginning. */
 static void client_change_log(struct client *client)
 {
-    assert(client->cursor.seq == client->form_cursor.seq);
+    struct placement *placement = client->placement;
+    assert(client->cursor.seq == placement->form_cursor.seq);
     cursor_detach(&client->cursor);
-    client->cursor = client->form_cursor;
-    client->form_cursor = (struct cursor){0};
+    client->cursor = placement->form_cursor;
+    placement->form_cursor = (struct cursor){0};
+    placement_destroy(placement);
+    client->placement = NULL;
 }
 
 /* ---- sending ---- */
@@ -105,19 +136,16 @@ static void client_write(struct client *client, struct slice bytes, size_t *ret_
 
 static bool client_send_pending(struct client *client)
 {
-    struct buffer *pending = &client->pending;
-    struct slice rest = {.data = pending->data + client->pending_sent,
-                         .size = pending->size - client->pending_sent};
-    size_t sent = 0;
-    if (rest.size > 0)
+    struct pending *pending = client->pending;
+    if (pending != NULL) {
+        struct slice rest = {.data = pending->frames.data + pending->sent,
+                             .size = pending->frames.size - pending->sent};
+        size_t sent = 0;
         client_write(client, rest, &sent);
-    client->pending_sent += sent;
-    if (client->blocked)
-        return false;
-    if (client->pending_sent > 0) {
-        buffer_release(pending); /* idle clients hold no memory of their own */
-        buffer_init(pending, PENDING_MAX);
-        client->pending_sent = 0;
+        pending->sent += sent;
+        if (client->blocked)
+            return false;
+        client_drop_pending(client);
     }
     if (client->paused) {
         client->paused = false;
@@ -138,7 +166,7 @@ static void client_send_snapshot(struct client *client)
     int64_t passed = 0;
     client_write(client, (struct slice){.data = data, .size = size}, &sent);
     size_t boundary = frames_boundary(data, sent, &passed);
-    buffer_append(&client->pending, data + sent, boundary - sent);
+    client_keep(client, (struct slice){.data = data + sent, .size = boundary - sent});
     client->snapshot_sent += boundary;
     if (client->snapshot_sent == frames.size) {
         snapshot_unref(client->snapshot);
@@ -153,10 +181,10 @@ static void client_send_live(struct client *client)
     int64_t from = cursor->seq;
     struct slice frames = cursor_peek_until(
         cursor, context->options->send_buffer,
-        client->form_cursor.segment == NULL ? INT64_MAX : client->form_cursor.seq);
+        client->placement == NULL ? INT64_MAX : client->placement->form_cursor.seq);
     size_t sent = 0;
     client_write(client, frames, &sent);
-    buffer_append_slice(&client->pending, cursor_advance(cursor, sent));
+    client_keep(client, cursor_advance(cursor, sent));
     context->sent_messages += (uint64_t)(cursor->seq - from);
 }
 
@@ -167,8 +195,8 @@ static bool client_owed(struct client *client)
         return client->phase == CLIENT_BEHIND;
     if (client->snapshot != NULL)
         return true;
-    if (client->form_cursor.segment != NULL) {
-        if (client->cursor.seq < client->form_cursor.seq)
+    if (client->placement != NULL) {
+        if (client->cursor.seq < client->placement->form_cursor.seq)
             return true;
         client_change_log(client);
     }
@@ -282,7 +310,8 @@ static void client_on_data(void *context, char *data, size_t size)
 {
     struct client *client = context;
     client_read(client, data, size);
-    if (client->pending.size > LIMIT_CLIENT_PENDING && !client->paused) {
+    if (client->pending != NULL && client->pending->frames.size > LIMIT_CLIENT_PENDING &&
+        !client->paused) {
         client->paused = true;
         tcp_read_pause(client->tcp, true);
     }
@@ -317,7 +346,6 @@ struct client *client_create(enum form form, struct placement *placement)
     client->placement = placement;
     client->phase = CLIENT_ASKING;
     client->caught_up = !placement->has_token;
-    buffer_init(&client->pending, PENDING_MAX);
     ws_parser_init(&client->parser, WS_SERVER, LIMIT_CLIENT_MESSAGE);
     return client;
 }
@@ -345,26 +373,30 @@ static void client_accept(struct client *client, struct placement *placement)
         return;
     }
     client->phase = CLIENT_LIVE;
-    buffer_append_slice(&client->pending, buffer_slice(&placement->greeting));
+    client_keep(client, buffer_slice(&placement->greeting));
     client->snapshot = placement->snapshot;
     client->snapshot_sent = 0;
     placement->snapshot = NULL;
     client->cursor = placement->cursor;
     placement->cursor = (struct cursor){0};
-    client->form_cursor = placement->form_cursor;
-    placement->form_cursor = (struct cursor){0};
 }
 
 void client_take_placement(struct client *client)
 {
     struct placement *placement = client->placement;
-    client->placement = NULL;
+    struct buffer early = placement->early;
+    placement->early = (struct buffer){.data = NULL};
     if (client->tcp == NULL)
         client_open(client, placement->socket);
+    placement->is_new = false;
     client_accept(client, placement);
-    if (placement->early.size > 0)
-        client_read(client, placement->early.data, placement->early.size);
-    placement_destroy(placement);
+    if (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL) {
+        placement_destroy(placement);
+        client->placement = NULL;
+    }
+    if (early.size > 0)
+        client_read(client, early.data, early.size);
+    buffer_release(&early);
     client_send(client);
 }
 
@@ -382,7 +414,7 @@ void client_drain(struct client *client, int64_t now_ns, uint32_t within_ms)
 void client_release(struct client *client)
 {
     client_leave_stream(client);
-    buffer_release(&client->pending);
+    client_drop_pending(client);
     ws_parser_release(&client->parser);
     tcp_destroy(client->tcp);
     client->tcp = NULL;

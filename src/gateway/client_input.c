@@ -16,7 +16,7 @@ static void client_control(struct client *client, const struct ws_control *contr
         client->end_when_sent = true;
         client->deaf = true;
     } else if (control->opcode == WS_PING && client->phase != CLIENT_CLOSING) {
-        frame_append(&client->pending, WS_PONG, control->payload);
+        frame_append(client_pending(client), WS_PONG, control->payload);
     }
 }
 

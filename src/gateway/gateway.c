@@ -24,7 +24,6 @@ static void gateway_reserve(struct gateway *gateway)
     uint32_t capacity = gateway->client_capacity == 0 ? 64 : 2 * gateway->client_capacity;
     gateway->clients = memory_resize(gateway->clients, capacity, sizeof(struct client *));
     gateway->addresses = memory_resize(gateway->addresses, capacity, sizeof(uint64_t));
-    gateway->waiting = memory_resize(gateway->waiting, capacity, sizeof(struct client *));
     gateway->client_capacity = capacity;
 }
 
@@ -76,17 +75,21 @@ static bool gateway_place(struct gateway *gateway, struct client *client)
 
 static void gateway_place_or_wait(struct gateway *gateway, struct client *client)
 {
-    if (!gateway_place(gateway, client))
-        gateway->waiting[gateway->waiting_count++] = client;
+    if (gateway_place(gateway, client))
+        return;
+    client->letter.next = gateway->waiting;
+    gateway->waiting = &client->letter;
 }
 
 static void gateway_retry(struct gateway *gateway)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < gateway->waiting_count; i++)
-        if (!gateway_place(gateway, gateway->waiting[i]))
-            gateway->waiting[kept++] = gateway->waiting[i];
-    gateway->waiting_count = kept;
+    struct letter *letter = gateway->waiting;
+    gateway->waiting = NULL;
+    while (letter != NULL) {
+        struct letter *next = letter->next;
+        gateway_place_or_wait(gateway, (struct client *)letter);
+        letter = next;
+    }
 }
 
 /* ---- letters, records, time ---- */
@@ -348,7 +351,6 @@ void gateway_destroy(struct gateway *gateway)
     mailbox_destroy(gateway->mailbox);
     memory_free(gateway->worker_clients);
     memory_free(gateway->workers);
-    memory_free(gateway->waiting);
     memory_free(gateway->addresses);
     memory_free(gateway->clients);
     memory_free(gateway);

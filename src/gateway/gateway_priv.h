@@ -27,19 +27,24 @@ enum errand {
     ERRAND_BURY,  /* worker -> main: it has ended */
 };
 
+/* Its own frames, and the rest of one that a short write cut: an idle client has none. */
+struct pending {
+    struct buffer frames;
+    size_t sent;
+};
+
 struct client {
     struct letter letter;        /* first: a letter is its client */
     struct worker *worker;       /* borrowed; whose thread serves it */
     struct tcp *tcp;             /* owned; NULL when ended */
-    struct placement *placement; /* owned by who has the letter; NULL when it was taken */
-    uint64_t pending_sent;
-    struct buffer pending;
-    struct snapshot *snapshot; /* a reference; NULL when sent */
+    struct placement *placement; /* owned by who has the letter; on its worker: what is left of it,
+                                    until its form's log takes over; else NULL */
+    struct pending *pending;     /* owned; NULL: nothing */
+    struct snapshot *snapshot;   /* a reference; NULL when sent */
     size_t snapshot_sent;
-    struct cursor cursor;      /* detached unless CLIENT_LIVE */
-    struct cursor form_cursor; /* attached until cursor has come there */
-    int64_t deadline_ns;       /* of closing */
-    int64_t sent_seq;          /* of CLIENT_BEHIND: the last one sent */
+    struct cursor cursor; /* detached unless CLIENT_LIVE */
+    int64_t deadline_ns;  /* of closing */
+    int64_t sent_seq;     /* of CLIENT_BEHIND: the last one sent */
     int64_t next_heartbeat_ns;
     int64_t expires_us;  /* wall time at which its token ends; 0: never */
     int64_t progress_ns; /* the last tick at which it had progressed */
@@ -81,6 +86,9 @@ void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq);
 
 /* `draining` in within_ms, counted from now_ns. */
 void client_drain(struct client *client, int64_t now_ns, uint32_t within_ms);
+
+/* Where its own frames are appended. */
+struct buffer *client_pending(struct client *client);
 
 /* Queue a message of its own (framed here) or our close frame, behind what is pending; client_send
  * sends it. */
@@ -139,8 +147,7 @@ struct gateway {
     uint64_t seed;           /* of these hashes */
     uint32_t client_count;
     uint32_t client_capacity;
-    struct client **waiting; /* for their placement; room for client_capacity */
-    uint32_t waiting_count;
+    struct letter *waiting; /* clients, for their placement, in no order */
     struct worker **workers;
     uint32_t *worker_clients; /* how many each has */
     uint32_t worker_count;

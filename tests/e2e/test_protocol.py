@@ -134,12 +134,12 @@ def test_flood_of_pings_from_who_does_not_read(quiet):
 
 
 def test_end_without_a_word_is_noticed(quiet):
-    before = Metrics(quiet).value("tickwire_clients")
+    wait_until(lambda: Metrics(quiet).value("tickwire_clients") == 0, "those of earlier tests left")
     raws = [Raw(quiet.port).open() for _ in range(20)]
-    wait_until(lambda: Metrics(quiet).value("tickwire_clients") == before + 20, "they are counted")
+    wait_until(lambda: Metrics(quiet).value("tickwire_clients") == 20, "they are counted")
     for raw in raws:
         raw.socket.close()
-    wait_until(lambda: Metrics(quiet).value("tickwire_clients") == before, "they are gone")
+    wait_until(lambda: Metrics(quiet).value("tickwire_clients") == 0, "they are gone")
 
 
 def test_unknown_extensions_and_subprotocols_are_declined(quiet):
