@@ -17,6 +17,7 @@
 #define CLOSE_TRY_AGAIN 1013
 #define PENDING_MAX (LIMIT_RECORD + FRAME_HEADER_MAX + 2 * LIMIT_CLIENT_PENDING)
 
+static_assert(sizeof(struct client) <= 216, "ten thousand idle clients are cheap");
 static_assert(WS_CONTROL_MAX + FRAME_HEADER_MAX < LIMIT_CLIENT_PENDING,
               "a control frame always fits");
 

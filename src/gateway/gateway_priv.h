@@ -52,17 +52,18 @@ struct client {
     uint32_t said;       /* bytes of messages, inflated, since the last tick */
     uint32_t index;      /* in the gateway's list; the main thread's, as is the next */
     uint8_t worker_index;
-    uint8_t errand;  /* enum errand, of the letter under way */
-    uint8_t form;    /* enum form; never changes */
-    uint8_t phase;   /* enum client_phase */
-    bool blocked;    /* the kernel took less than all: wait for on_writable */
-    bool paused;     /* not read from: its pending is full */
-    bool caught_up;  /* began near the end of the journal, or has been there: now it may be slow */
-    bool progressed; /* took bytes since the last tick, or was owed none */
-    bool away;       /* its placement is with the main thread */
-    bool deaf;       /* what it still sends is not looked at: it failed, or said goodbye */
-    bool end_when_sent; /* nothing is left but to send what is pending */
-    bool ended;         /* destroyed at the end of the turn, or when its placement is back */
+    uint8_t errand;      /* enum errand, of the letter under way */
+    uint8_t form;        /* enum form; never changes */
+    uint8_t phase;       /* enum client_phase */
+    bool blocked : 1;    /* the kernel took less than all: wait for on_writable */
+    bool paused : 1;     /* not read from: its pending is full */
+    bool caught_up : 1;  /* began near the end of the journal, or has been there: now it may be slow
+                          */
+    bool progressed : 1; /* took bytes since the last tick, or was owed none */
+    bool away : 1;       /* its placement is with the main thread */
+    bool deaf : 1;       /* what it still sends is not looked at: it failed, or said goodbye */
+    bool end_when_sent : 1; /* nothing is left but to send what is pending */
+    bool ended : 1;         /* destroyed at the end of the turn, or when its placement is back */
     struct ws_parser parser;
 };
 

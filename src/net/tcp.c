@@ -39,15 +39,15 @@ struct tcp {
     int fd;                                /* -1 while connecting */
     int send_error;                        /* negative errno; on_closed will tell */
     int events;                            /* what libuv watches now */
-    bool started;                          /* callbacks are set */
-    bool paused;
-    bool want_write; /* a send was cut short */
-    bool ended;      /* the peer sends no more */
-    bool failed;     /* on_closed has told an error: nothing more is called */
-    bool destroyed;
+    bool started : 1;                      /* callbacks are set */
+    bool paused : 1;
+    bool want_write : 1; /* a send was cut short */
+    bool ended : 1;      /* the peer sends no more */
+    bool failed : 1;     /* on_closed has told an error: nothing more is called */
+    bool destroyed : 1;
 };
 
-static_assert(sizeof(struct tcp) <= 224, "ten thousand idle clients are cheap");
+static_assert(sizeof(struct tcp) <= 216, "ten thousand idle clients are cheap");
 
 struct tcp *tcp_create(struct loop *loop)
 {
