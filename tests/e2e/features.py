@@ -17,6 +17,7 @@ import pytest
 
 import peers
 from harness import ALONE, LISTEN, PATIENCE, TICKWIRE, Node, replay, run
+from prometheus import labels_of
 
 # threads: http.threads above 1; batch: ?batch=1; deflate: permessage-deflate; tls: http.tls;
 # refused: connections and handshakes limited, and counted in http_refused_total{reason}.
@@ -87,9 +88,25 @@ def has_deflate():
         return "sec-websocket-extensions" in peer.read_head()[1]
 
 
-def is_refusing():
+def has_metric(name):
+    """Whether the program knows a metric of this name; families without series are not shown."""
     with open(TICKWIRE, "rb") as file:
-        return b"http_refused_total" in file.read()
+        return name.removeprefix("tickwire_").encode() + b"\0" in file.read()
+
+
+def uncounted(counted, before, after):
+    """Of what attackers saw (attacks.py): what the node's metrics do not bear out, and the families
+    that this build does not have."""
+    wrong, unknown = [], set()
+    for text, least in counted.items():
+        name, _, labels = text.partition("{")
+        labels = labels_of(labels.removesuffix("}"))
+        grown = after.total(name, **labels) - before.total(name, **labels)
+        if not has_metric(name):
+            unknown.add(name)
+        elif grown < least:
+            wrong.append(f"{text} grew by {grown}, not by {least}")
+    return wrong, unknown
 
 
 FINDERS = {
@@ -97,7 +114,7 @@ FINDERS = {
     "batch": has_batch,
     "deflate": has_deflate,
     "tls": lambda: accepts(*certificate().settings),
-    "refused": is_refusing,
+    "refused": lambda: has_metric("http_refused_total"),
 }
 
 

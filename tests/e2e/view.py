@@ -13,9 +13,11 @@ KEPT = ("trade", "ticker", "quote", "status")  # whose last value a snapshot tel
 
 
 class View:
-    """Follows one connection, or several that resume one another."""
+    """Follows one connection, or several that resume one another. Where the snapshot
+    was declined, it keeps no books."""
 
-    def __init__(self):
+    def __init__(self, snapshot=True):
+        self.snapshot = snapshot
         self.stream = self.epoch = self.seq = None
         self.values, self.books = {}, Books()
         self.skips = []  # (from, to)
@@ -61,7 +63,7 @@ class View:
         else:
             self.values, self.books = {}, Books()
         self._skipped_to = None
-        self.snapshot_due = not message["resumed"]
+        self.snapshot_due = self.snapshot and not message["resumed"]
         self.stream, self.epoch = message["stream"], message["epoch"]
         self.seq = message["next"] - 1
 
@@ -70,7 +72,8 @@ class View:
             key = tuple(message.get(name) for name in ("type", "exchange", "symbol", "channel"))
             self.values[key] = {name: value for name, value in message.items()
                                 if name != "snapshot"}
-        self.books.feed(message)
+        if self.snapshot:
+            self.books.feed(message)
 
     @property
     def token(self):

@@ -21,8 +21,6 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
-import time
 
 from show import IN_CI, ROOT, TICKWIRE, end, say
 
@@ -32,6 +30,7 @@ from harness import SANITIZED, replay, wait_until  # noqa: E402
 from laggards import Laggards  # noqa: E402
 from prometheus import Metrics  # noqa: E402
 from view import Witness, difference  # noqa: E402
+from watch import MemoryWatch  # noqa: E402
 
 SECONDS = int(os.environ.get("SLOW_SECONDS", "6" if IN_CI else "60"))
 TURNS = int(os.environ.get("SLOW_TURNS", "1" if IN_CI else "2"))
@@ -48,25 +47,6 @@ BEYOND = 10 * BAR
 LEAST_MS = 5  # a p99 under this is not compared for failing: it is the machine's
 GROWTH_MAX = (400 if SANITIZED else 16) * 1024 * 1024
 PATIENCE_S = 60
-
-
-class MemoryWatch:
-    """The most that a process has had resident, from now on."""
-
-    def __init__(self, node):
-        self.node, self.peak, self.stopping = node, node.memory(), False
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.thread.start()
-
-    def _watch(self):
-        while not self.stopping:
-            self.peak = max(self.peak, self.node.memory())
-            time.sleep(0.1)  # the rate of looking
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-        return self.peak
 
 
 def measure(node, seconds):

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What shows look at while a node is busy: its memory, its descriptors, and whether one can join."""
+
+import json
+import os
+import threading
+import time
+
+from peers import Form, Peer
+
+
+class MemoryWatch:
+    """The most that a process has had resident, from now on."""
+
+    def __init__(self, node):
+        self.node, self.peak, self.stopping = node, node.memory(), False
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        while not self.stopping:
+            self.peak = max(self.peak, self.node.memory())
+            time.sleep(0.1)  # the rate of looking
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+        return self.peak
+
+
+def descriptors(node):
+    """Open files of a node."""
+    return len(os.listdir(f"/proc/{node.pid}/fd"))
+
+
+class Joiner:
+    """One good client after another, each there until it has its hello."""
+
+    def __init__(self, node, context=None):
+        self.node, self.context = node, context
+        self.times_ms, self.failures = [], []
+        self.stopping = False
+        self.thread = threading.Thread(target=self._join_again, daemon=True)
+        self.thread.start()
+
+    def _join_again(self):
+        while not self.stopping:
+            begin = time.monotonic()
+            try:
+                with Peer(self.node.port, self.context) as peer:
+                    text = peer.open_form(Form(), "snapshot=0").next_message()
+                    if text is None or json.loads(text)["type"] != "hello":
+                        raise ValueError(f"no hello but {text}")
+                self.times_ms.append(round((time.monotonic() - begin) * 1000, 1))
+            except (OSError, ValueError, AssertionError) as error:
+                self.failures.append(f"{type(error).__name__}: {str(error)[:80]}")
+            time.sleep(0.1)  # the rate of joining
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+        return {"joined": len(self.times_ms), "refused": len(self.failures),
+                "slowest_ms": max(self.times_ms, default=0)}
