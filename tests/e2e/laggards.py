@@ -15,6 +15,7 @@ from view import View
 TRICKLE_BYTES, TRICKLE_S = 100, 0.1
 SMALL_BUFFER, LARGE_BUFFER = 4096, 4 * 1024 * 1024
 AT_ONCE = 256 * 1024
+FURTHER = 100  # messages, when a goal has been missed
 
 
 class Laggard:
@@ -66,12 +67,32 @@ class Laggard:
             self.ends += 1
             self.code = self.code or self.peer.close_code
             self.peer.socket.close()
-            self._connect(f"since={self.view.token}" if self.view.seq else None, LARGE_BUFFER)
+            # Who was cut within a snapshot must begin anew: the rest of it would never come.
+            whole = self.view.seq is not None and not self.view.snapshot_due
+            self._connect(f"since={self.view.token}" if whole else None, LARGE_BUFFER)
         return moved
 
     @property
     def was_told(self):
         return "skipped" if self.view.skips else self.code or ("ended" if self.ends else "nothing")
+
+
+def read_to(goal, clients, seconds=PATIENCE):
+    """All read until they stand at the goal, or at a later one that all can reach. Returns it."""
+    deadline = time.monotonic() + seconds
+    for client in clients:
+        client.goal = goal
+    while waiting := [client for client in clients if not client.done]:
+        late = [(client.view.seq, client.was_told) for client in waiting]
+        assert time.monotonic() < deadline, f"not at {goal} within {seconds} s: {late[:5]}"
+        if not any([client.catch_up() for client in waiting]):
+            select.select([client.peer.socket for client in waiting], [], [], 0.1)
+        newest = max((client.view.seq or 0) for client in clients)
+        if newest > goal:
+            goal = newest + FURTHER
+            for client in clients:
+                client.goal = goal
+    return goal
 
 
 class Laggards:
@@ -93,18 +114,13 @@ class Laggards:
             time.sleep(max(0, due - time.monotonic()))  # the rate itself
 
     def wake(self, goal, seconds=PATIENCE):
-        """All read as fast as they can until they stand at the goal."""
+        """All read as fast as they can until they stand at the same number: the goal, or a later
+        one, when someone had to begin anew behind it. Returns it."""
         self.asleep = False
         self.thread.join()
         for laggard in self.all:
-            laggard.goal = goal
             laggard.peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LARGE_BUFFER)
-        deadline = time.monotonic() + seconds
-        while waiting := [laggard for laggard in self.all if not laggard.done]:
-            late = [(laggard.view.seq, laggard.was_told) for laggard in waiting]
-            assert time.monotonic() < deadline, f"not at {goal} within {seconds} s: {late[:5]}"
-            if not any([laggard.catch_up() for laggard in waiting]):
-                select.select([laggard.peer.socket for laggard in waiting], [], [], 0.1)
+        return read_to(goal, self.all, seconds)
 
     def __enter__(self):
         return self

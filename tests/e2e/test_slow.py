@@ -27,8 +27,8 @@ def slowed(policy, form, secure=False, threads=1):
                 Laggards(node, SILENT, TRICKLING, form, context) as laggards:
             wait_until(lambda: Metrics(node).value("tickwire_slow_clients_total", action=policy)
                        >= SILENT + TRICKLING, "all of them are slow", 3 * PATIENCE)
-            laggards.wake(witness.newest() + 200, 3 * PATIENCE)
-            state, texts = witness.state_at(laggards.all[0].goal)
+            goal = laggards.wake(witness.newest() + 200, 3 * PATIENCE)
+            state, texts = witness.state_at(goal)
             for laggard in laggards.all:
                 assert difference(laggard.view.state(), state) is None
                 assert all(texts[seq] == text for seq, text in laggard.texts.items())

@@ -13,6 +13,7 @@ A p99 fails the show only when it is more than ten times what it was without an 
 
     HOSTILE_SECONDS  of each attack (default 10; with --ci 1)
     HOSTILE_ONLY     attacks, by comma
+    HOSTILE_THREADS  http.threads (default 1)
 """
 
 import contextlib
@@ -46,7 +47,8 @@ UNFINISHED = 100_000
 FULL_IN = ("crowd",)  # where the node is full, so that one cannot join
 LEGAL = ("pipelining", "ping_flood")  # what is no error has no counter of its own
 QUIET_EVERY = 4 if IN_CI else 1  # attacks
-LEAST_MS, BEYOND = 5, 10
+LEAST_MS = 50 if IN_CI else 5  # a p99 under this fails nothing: it is the machine's
+BEYOND = 10
 GROWTH_MAX = (400 if SANITIZED else 32) * 1024 * 1024
 LOG_LINES_PER_SECOND_MAX = 100
 PATIENCE_S = 30
