@@ -24,7 +24,7 @@ import time
 import zlib
 
 import wire
-from peers import OFFER, Peer
+from peers import Form, Peer, request
 from wire import frame
 
 REQUEST = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -99,17 +99,20 @@ def ask(target, what, data, wanted):
         target.saw_status(target.expect(what, status, wanted))
 
 
-def say(target, what, data, wanted, extra=""):
-    """Frames that must be answered by one of these close codes (None: by nothing)."""
+def say(target, what, data, wanted, form=Form()):
+    """Frames that must be answered by one of these close codes and the end of the connection."""
     with target.connect() as peer:
-        peer.open("/ws/exchange?snapshot=0", extra)
+        peer.open_form(form, "snapshot=0")
+        peer.next_message(ANSWER_S)  # hello
         peer.send(data)
-        code, ended = None, False
+        deadline, ended = time.monotonic() + ANSWER_S, True
         try:
-            code = peer.read_close(ANSWER_S)
-            ended = True
-        except AssertionError as error:
-            ended = "ended" in str(error)
+            while peer.close_code is None and peer.receive(deadline):
+                peer.take(bytes(peer.input))
+                peer.input.clear()
+        except AssertionError:
+            ended = False
+        code = peer.close_code
     if target.expect(what, code, wanted) in (1002, 1007, 1009):
         target.saw_code(code)
     if not ended:
@@ -233,13 +236,16 @@ def bomb(target):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = packer.compress(bytes(1 << 24)) + packer.flush(zlib.Z_SYNC_FLUSH)
     with target.connect() as peer:
-        peer.send(wire.handshake(extra=OFFER))
+        peer.send(request(Form(deflate=True)))
         agreed = "sec-websocket-extensions" in peer.read_head()[1]
     while target.goes_on():
-        say(target, "bomb", frame(wire.TEXT, packed[:-4], reserved=4), {1009 if agreed else 1002},
-            OFFER if agreed else "")
+        deflate = agreed and target.tries % 2 == 0
+        form, code = Form(deflate=deflate), 1009 if deflate else 1002
+        say(target, "bomb", frame(wire.TEXT, packed[:-4], reserved=4), {code}, form)
         say(target, "bomb in fragments", frame(wire.TEXT, packed[:5000], reserved=4, fin=False)
-            + frame(0, packed[5000:-4]), {1009 if agreed else 1002}, OFFER if agreed else "")
+            + frame(0, packed[5000:-4]), {code}, form)
+        if deflate:
+            say(target, "no deflate", frame(wire.TEXT, b"\xff" * 100, reserved=4), {1007}, form)
 
 
 def ping_flood(target):
