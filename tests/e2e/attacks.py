@@ -181,8 +181,8 @@ def pipelining(target):
 
 
 def odd_tokens(target):
-    tokens = itertools.cycle(["x", "..", "a.1.-1", "a.1.99999999999999999999", "%00.1.1", "a" * 3000,
-                              "a.1.1&since=b.1.1", "%"])
+    tokens = itertools.cycle(["x", "..", "a.1.-1", "a.1.99999999999999999999", "%00.1.1",
+                              "a" * 3000, "a.1.1&since=b.1.1", "%"])
     while target.goes_on():
         with target.connect() as peer:
             peer.send(wire.handshake("/ws/exchange?snapshot=0&since=" + next(tokens)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that stop reading, or read a thousand bytes a second, and later want to know all again."""
+"""Clients that stop reading, or read a thousand bytes a second, and later want to know it all."""
 
 import select
 import socket

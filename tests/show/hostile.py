@@ -42,7 +42,7 @@ SPEED = "4"
 # Without an interruption; measured clients stay for two seconds longer than an attack.
 AT_ONCE = [name for name in attacks.ATTACKS if name not in ("half_tls", "dawdlers")]
 OVER_TLS = ["half_tls", "unfinished", "garbage", "giant_frame", "bomb", "crowd"]
-LONGER = {"unfinished": 4}  # times as long: a hundred thousand of them
+LONGER = {"unfinished": 4, "crowd": 3}  # times as long: a hundred thousand; until it is full
 UNFINISHED = 100_000
 FULL_IN = ("crowd",)  # where the node is full, so that one cannot join
 LEGAL = ("pipelining", "ping_flood")  # what is no error has no counter of its own
@@ -110,7 +110,9 @@ class Siege:
         self.uncounted |= {f"{name}: not counted, this build has no {family}" for family in unknown}
         if not result["counted"] and name not in LEGAL:
             self.problems.append(f"{name}: nothing was answered")
-        return {"tries": result["tries"], "counted": result["counted"]}
+        refused = after.total("tickwire_http_refused_total") - before.total(
+            "tickwire_http_refused_total")
+        return {"tries": result["tries"], "counted": result["counted"], "refused": int(refused)}
 
     def measure_quiet(self):
         with self.measured(min(SECONDS, 5) - 1) as results:
@@ -142,6 +144,8 @@ class Siege:
                     "http.max_clients_per_ip=150", "--set", f"http.threads={threads}", "--set",
                     "stream.retain=2MiB", *settings) as self.node:
             speak_tls(self.node, self.context)
+            wait_until(lambda: self.scrape().value("tickwire_sequence") > 100, "it is at work",
+                       PATIENCE_S)
             with self.measured(1):  # what the node needs for itself is there
                 pass
             files, memory, lines = descriptors(self.node), self.node.memory(), len(self.node.lines)

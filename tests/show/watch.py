@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What shows look at while a node is busy: its memory, its descriptors, and whether one can join."""
+"""What shows look at while a node is busy: memory, descriptors, and whether one can join."""
 
 import json
 import os
@@ -59,5 +59,5 @@ class Joiner:
     def stop(self):
         self.stopping = True
         self.thread.join()
-        return {"joined": len(self.times_ms), "refused": len(self.failures),
+        return {"joined": len(self.times_ms), "turned_away": len(self.failures),
                 "slowest_ms": max(self.times_ms, default=0)}
