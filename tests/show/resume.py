@@ -30,9 +30,10 @@ from show import IN_CI, ROOT, end, say
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 
 from features import certificate, has, speak_tls  # noqa: E402
-from harness import replay  # noqa: E402
+from harness import replay, wait_until  # noqa: E402
 from peers import FORMS, Tls, Unframer, request  # noqa: E402
 from stream import is_sequenced  # noqa: E402
+from view import Witness  # noqa: E402
 
 CLIENTS = int(os.environ.get("RESUME_CLIENTS", "300" if IN_CI else "1000"))
 LAST = 700 if IN_CI else 1500  # seq at which everybody is done
@@ -239,11 +240,10 @@ def work(port, numbers, name, certificate_path, pipe):
                + ([problem] if problem else [])))
 
 
-async def uninterrupted(url, context):
+async def uninterrupted(url):
     """{seq: payload} as a client library gives it."""
     messages = {}
-    async with websockets.asyncio.client.connect(url, compression=None, max_size=None,
-                                                 ssl=context) as it:
+    async with websockets.asyncio.client.connect(url, compression=None, max_size=None) as it:
         async for text in it:
             message = json.loads(text)
             if message["type"] == "skipped":
@@ -264,11 +264,14 @@ def run_clients(node, name, secure):
             theirs))
         process.start()
         workers.append((process, ours))
-    client = certificate().client_context() if secure else None
-    url = speak_tls(node, client).ws("?since=" + node.first_token())
     if secure:
-        url = "wss" + url.removeprefix("ws")
-    reference = asyncio.run(asyncio.wait_for(uninterrupted(url, client), DEADLINE_S))
+        client = certificate().client_context()
+        with Witness(speak_tls(node, client), client) as witness:
+            wait_until(lambda: witness.newest() >= LAST, "the witness has all", DEADLINE_S)
+            reference = witness.state_at(LAST)[1]
+    else:
+        url = node.ws("?since=" + node.first_token())
+        reference = asyncio.run(asyncio.wait_for(uninterrupted(url), DEADLINE_S))
     for process, pipe in workers:
         pipe.recv()
         pipe.send(reference)
