@@ -69,7 +69,8 @@ STANDARD_FOLDERS = ("sys/", "netinet/", "arpa/", "net/", "linux/")
 
 # The files that may share memory between threads without a message.
 ATOMIC = {"src/base/ring.c", "src/base/metrics.c", "src/base/log.c", "src/base/mailbox.c",
-          "src/stream/frame_log.c", "src/gateway/snapshot.c", "src/gateway/worker.c"}
+          "src/net/loop.c", "src/stream/frame_log.c", "src/gateway/snapshot.c",
+          "src/gateway/worker.c"}
 
 # The stages in which a number is a decimal.
 EXACT = ("market", "exchange", "feed", "stream", "keeper", "gateway")

@@ -34,6 +34,7 @@
 #define LIMIT_HTTP_ANSWER_MS 120000        /* an answer must be taken whole within */
 #define LIMIT_HTTP_ADDRESSES 16384         /* addresses whose limits are remembered */
 #define LIMIT_HTTP_PROXIES 256             /* ranges that are trusted */
+#define LIMIT_TLS_TURN 4                   /* steps of handshakes in one turn of a loop */
 #define LIMIT_WS_CLOSE_MS 2000             /* for the peer's close after ours */
 #define LIMIT_URL 1024
 #define LIMIT_HOST 256

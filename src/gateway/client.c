@@ -275,6 +275,16 @@ static void client_check_token(struct client *client)
     client_close(client, CLOSE_POLICY, "the token has ended");
 }
 
+/* The peer has its time to answer from when our close frame is out. Until then it is stuck, which
+ * has a limit of its own: who reads on finds out why. */
+static void client_check_closing(struct client *client, int64_t now_ns)
+{
+    if (client->pending != NULL && client->leave_ns == 0)
+        client->deadline_ns = now_ns + (int64_t)LIMIT_WS_CLOSE_MS * NS_PER_MS;
+    else if (now_ns >= client->deadline_ns)
+        worker_end(client);
+}
+
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
 {
     return (client->blocked && cursor_lost(&client->cursor)) ||
@@ -290,8 +300,7 @@ void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq)
     client_check_token(client);
     switch ((enum client_phase)client->phase) {
     case CLIENT_CLOSING:
-        if (now_ns >= client->deadline_ns)
-            worker_end(client);
+        client_check_closing(client, now_ns);
         break;
     case CLIENT_BEHIND:
     case CLIENT_ASKING:

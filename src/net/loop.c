@@ -10,6 +10,7 @@
 #include "net/loop_priv.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 struct deferred {
     struct loop *loop; /* borrowed */
@@ -53,6 +54,7 @@ static void on_check(uv_check_t *check)
 {
     struct loop *loop = check->data;
     size_t count = 0;
+    loop->handshakes = 0;
     for (const struct deferred *each = loop->deferred_head; each != NULL; each = each->next)
         count++;
     while (count > 0 && loop->deferred_head != NULL) {
@@ -145,8 +147,11 @@ void loop_on_wake(struct loop *loop, loop_fn *function, void *context)
     loop->wake_context = context;
 }
 
+/* libuv first reads, without a fence, whether a wake is under way. What the caller wrote must be
+ * visible before that read: else the loop could have looked already, and this wake be dropped. */
 void loop_wake(struct loop *loop)
 {
+    atomic_thread_fence(memory_order_seq_cst);
     uv_async_send(&loop->wake);
 }
 

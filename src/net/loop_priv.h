@@ -19,6 +19,7 @@ struct loop {
     struct signal_handler *signals; /* owned */
     loop_fn *wake_function;         /* may be NULL */
     void *wake_context;             /* borrowed */
+    unsigned handshakes;            /* of TLS, steps in this turn */
     unsigned lookups;               /* of names, in libuv's thread pool: they can't be broken off */
     char *read_buffer;              /* LIMIT_READ_BUFFER + 1 + LIMIT_PADDING bytes */
 };

@@ -274,9 +274,20 @@ static void turn_tls(struct tcp *tcp, int events)
         read_tls(tcp, events);
 }
 
+/* A handshake costs as much as a hundred messages: a turn does a few, the others wait for the next
+ * (they are told again), so that a flood of them delays nothing but handshakes. */
+static bool must_wait(struct tcp *tcp, int status)
+{
+    if (tcp->tls == NULL || status < 0 || tls_state(tcp->tls) != TLS_SHAKING)
+        return false;
+    return tcp->loop->handshakes++ >= LIMIT_TLS_TURN;
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
     struct tcp *tcp = handle->data;
+    if (must_wait(tcp, status))
+        return;
     if (tcp->send_error != 0) {
         fail(tcp, tcp->send_error);
         return;

@@ -19,9 +19,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_TURN_MAX 64  /* connections taken in one turn, so that the others go on */
-#define ACCEPT_PAUSE_MS 100 /* without descriptors */
-#define LISTEN_BACKLOG 1024 /* the system's net.core.somaxconn may make it less */
+#define ACCEPT_TURN_MAX 64   /* connections taken in one turn, so that the others go on */
+#define ACCEPT_PAUSE_MS 100  /* without descriptors */
+#define LISTEN_BACKLOG 65535 /* the system's net.core.somaxconn makes it less */
 
 struct tcp_listener {
     uv_poll_t poll;
