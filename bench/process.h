@@ -11,7 +11,8 @@ struct process_memory {
     int64_t proportional; /* the same, shared ones divided by who shares them */
 };
 
-/* User and system time of all its threads, in microseconds; steps of 10 ms. -1: no such process. */
+/* User and system time of all its threads that are there, in microseconds: what they ran, or, where
+ * the kernel does not tell, in steps of 10 ms. -1: no such process. */
 int64_t process_cpu_us(pid_t process);
 
 /* Exact, which the kernel's quick figures are not. False: no such process, or not ours to see. */
