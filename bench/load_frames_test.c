@@ -113,7 +113,7 @@ static void test_compressed(void **state)
 {
     (void)state;
     static const char text[] = "{\"seq\":5,\"recv\":1}\n{\"seq\":6,\"recv\":1}";
-    Bytef room[200];
+    Bytef room[200] = {0};
     z_stream stream = {0};
     deflateInit2(&stream, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
     stream.next_in = (Bytef *)(uintptr_t)text;
