@@ -272,7 +272,7 @@ void load_join(struct load *load, uint32_t join_ms, uint32_t timeout_ms, int64_t
     *ret_begun_us = 0;
     while (joining->served + load->closed < clients && now_ns < end_ns) {
         int64_t due = (now_ns - start_ns) * (int64_t)clients / ((int64_t)join_ms * NS_PER_MS) + 1;
-        for (; load->made < clients && (int64_t)load->made < due; now_ns = clock_monotonic_ns()) {
+        for (; load->made < clients && (int64_t)load->made < due;) {
             load_add(load);
             *ret_begun_us = (clock_monotonic_ns() - start_ns) / (NS_PER_MS / US_PER_MS);
         }
