@@ -69,6 +69,7 @@ static void on_check(uv_check_t *check)
 static void on_wake(uv_async_t *async)
 {
     struct loop *loop = async->data;
+    atomic_thread_fence(memory_order_seq_cst); /* the other half of loop_wake's */
     if (loop->wake_function != NULL)
         loop->wake_function(loop->wake_context);
 }
