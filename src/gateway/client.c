@@ -106,7 +106,6 @@ static void client_move_ahead(struct client *client)
     placement->moved_ahead = true;
     placement->token_seq = client->sent_seq;
     client->placement = placement;
-    client->caught_up = false; /* it is given the time that a joiner gets */
     client->phase = CLIENT_ASKING;
     worker_ask(client);
 }
@@ -264,8 +263,6 @@ static void client_check_leaving(struct client *client, int64_t now_ns)
     client_close(client, CLOSE_GOING_AWAY, "this node is leaving");
 }
 
-/* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
- * memory that it holds. Who takes none must let go of it. */
 static void client_check_token(struct client *client)
 {
     if (client->expires_us == 0 || client->phase == CLIENT_CLOSING ||
@@ -285,6 +282,8 @@ static void client_check_closing(struct client *client, int64_t now_ns)
         worker_end(client);
 }
 
+/* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
+ * memory that it holds. Who takes none must let go of it. */
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
 {
     return (client->blocked && cursor_lost(&client->cursor)) ||
@@ -355,7 +354,6 @@ struct client *client_create(enum form form, struct placement *placement)
     client->form = (uint8_t)form;
     client->placement = placement;
     client->phase = CLIENT_ASKING;
-    client->caught_up = !placement->has_token;
     ws_parser_init(&client->parser, WS_SERVER, LIMIT_CLIENT_MESSAGE);
     return client;
 }
@@ -383,6 +381,7 @@ static void client_accept(struct client *client, struct placement *placement)
         return;
     }
     client->phase = CLIENT_LIVE;
+    client->caught_up = placement->near_end;
     client_keep(client, buffer_slice(&placement->greeting));
     client->snapshot = placement->snapshot;
     client->snapshot_sent = 0;

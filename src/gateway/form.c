@@ -82,7 +82,7 @@ static void forms_publish(struct forms *forms, enum form form, struct slice text
     frame_log_publish(log, forms->frame.size, next);
 }
 
-static void forms_cut(struct forms *forms)
+void forms_cut(struct forms *forms)
 {
     if (forms->text.size == 0)
         return;
@@ -91,13 +91,12 @@ static void forms_cut(struct forms *forms)
             forms_publish(forms, form, buffer_slice(&forms->text), forms->text_next);
     buffer_clear(&forms->text);
     timer_stop(forms->cut);
+    deferred_schedule(forms->gateway->flush); /* the workers have something to send */
 }
 
 static void forms_on_cut(void *context)
 {
-    struct forms *forms = context;
-    forms_cut(forms);
-    gateway_wake(forms->gateway);
+    forms_cut(context);
 }
 
 static bool forms_batch(const struct forms *forms)
@@ -124,11 +123,16 @@ void forms_enter(struct forms *forms, enum form form)
 {
     struct form_log *form_log = &forms->logs[form];
     const struct gateway_options *options = &forms->gateway->options;
-    if (form == FORM_PLAIN || form_log->users++ > 0)
+    if (form == FORM_PLAIN)
         return;
+    if (form_log->users > 0) {
+        form_log->users++;
+        return;
+    }
     if ((form & FORM_DEFLATE) != 0 && forms->deflater == NULL)
         forms->deflater = ws_deflater_create(DEFLATE_LEVEL);
-    forms_cut(forms); /* for the others; this one must not get it */
+    forms_cut(forms); /* for the others: this form has no user yet, so it does not get it */
+    form_log->users = 1;
     int64_t next = journal_next(options->journal);
     if (form_log->log == NULL)
         form_log->log =

@@ -13,6 +13,7 @@
 #define TICK_MS 100
 #define NS_PER_MS 1000000
 #define DRAIN_CLIENT_MS 5 /* between two clients that are sent away, when time allows */
+#define BATCH_LAG_SHARE 4 /* who waits for us must not be slow by that */
 #define TOKEN_TEXT_MAX (LIMIT_STREAM_ID + 48)
 
 /* ---- the list of clients ---- */
@@ -128,18 +129,13 @@ static void gateway_on_wake(void *context)
     }
 }
 
-void gateway_wake(struct gateway *gateway)
+static void gateway_flush(void *context)
 {
+    struct gateway *gateway = context;
     int64_t now_ns = gateway->turn_ns == 0 ? clock_monotonic_ns() : gateway->turn_ns;
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         if (gateway->worker_clients[i] > 0)
             worker_wake(gateway->workers[i], now_ns);
-}
-
-static void gateway_flush(void *context)
-{
-    struct gateway *gateway = context;
-    gateway_wake(gateway);
     gateway->turn_ns = 0;
 }
 
@@ -307,6 +303,8 @@ struct gateway *gateway_create(const struct gateway_options *options)
     assert(options->send_buffer >= 1024 && options->heartbeat_ms > 0 && options->max_lag_ms > 0);
     struct gateway *gateway = memory_alloc(sizeof *gateway);
     gateway->options = *options;
+    if (options->batch_interval_ms > options->max_lag_ms / BATCH_LAG_SHARE)
+        gateway->options.batch_interval_ms = options->max_lag_ms / BATCH_LAG_SHARE;
     random_bytes(&gateway->seed, sizeof gateway->seed);
     gateway->mailbox = mailbox_create();
     gateway->snapshots = snapshots_create(gateway);
@@ -367,6 +365,7 @@ void gateway_drain(struct gateway *gateway, uint32_t within_ms)
     if (spread_ms > within_ms / 2)
         spread_ms = within_ms / 2;
     gateway->draining = true;
+    forms_cut(gateway->forms); /* else who is sent away at once would not have everything */
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_drain(gateway->workers[i], (uint32_t)spread_ms, within_ms);
 }

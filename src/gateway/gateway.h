@@ -43,7 +43,8 @@ struct gateway_options {
     const char *const *exchanges; /* names collected, NULL-terminated */
     uint32_t heartbeat_ms;
     uint32_t max_lag_ms;
-    uint32_t batch_interval_ms; /* the longest wait for more before sending; 0: none */
+    uint32_t batch_interval_ms; /* the longest wait for more before sending; 0: none; more than a
+                                   quarter of max_lag is taken for that */
     uint32_t threads;           /* that serve clients; at least 1 */
     bool disconnect_slow;       /* else a slow client is moved ahead */
     uint32_t clients_max;

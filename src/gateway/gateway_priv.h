@@ -155,7 +155,7 @@ struct gateway {
     struct mailbox *mailbox; /* workers -> main: placements asked for, clients that ended */
     struct snapshots *snapshots;
     struct forms *forms;
-    struct deferred *flush;
+    struct deferred *flush; /* at the end of the turn: the workers have something to send */
     struct timer *tick;
     bool draining;
     int64_t turn_ns; /* when the first record of this turn was accepted; 0: none */
@@ -166,9 +166,6 @@ struct gateway {
 
 /* Any worker's thread: posts the letter to the main thread. */
 void gateway_post(struct gateway *gateway, struct client *client, enum errand errand);
-
-/* Frames of a form were made: the workers have something to send. */
-void gateway_wake(struct gateway *gateway);
 
 /* ---- discovery.c ---- */
 

@@ -81,7 +81,11 @@ static bool placement_join(struct gateway *gateway, struct placement *placement,
         next = snapshot_seq(placement->snapshot) + 1;
         if (placement->moved_ahead)
             append_skipped(placement, next - 1);
+        /* An old blob, while there is no room for a new one, is no fault of who gets it. */
+        placement->near_end =
+            !placement->moved_ahead && snapshot_is_young(placement->snapshot, now_ns);
     } else {
+        placement->near_end = true;
         hello_append(gateway, &placement->greeting, next, false);
     }
     placement_attach(gateway, placement, form, next);

@@ -37,6 +37,9 @@ void forms_attach(struct forms *forms, enum form form, struct cursor *cursor);
 /* A record was accepted. */
 void forms_add(struct forms *forms, const struct record *record);
 
+/* What waits to be batched waits no longer. */
+void forms_cut(struct forms *forms);
+
 /* The same plain frames in another form, appended to `out`. */
 void form_convert(struct forms *forms, enum form form, struct slice frames, struct buffer *out);
 
@@ -60,6 +63,7 @@ void snapshots_tick(struct snapshots *snapshots);
 /* Any thread, by who has a reference. */
 void snapshot_unref(struct snapshot *snapshot);        /* NULL is a no-op */
 int64_t snapshot_seq(const struct snapshot *snapshot); /* it holds up to here */
+bool snapshot_is_young(const struct snapshot *snapshot, int64_t now_ns);
 struct slice snapshot_frames(const struct snapshot *snapshot, enum form form); /* the one it was got
                                                                                    in */
 
@@ -87,6 +91,7 @@ struct placement {
     /* answered */
     const char *refusal;       /* instead of all that follows: it is closed with 1013; static */
     struct buffer greeting;    /* its own frames: hello, or skipped */
+    bool near_end;             /* of the stream: it may be slow from the start */
     struct snapshot *snapshot; /* a reference; NULL: none */
     struct cursor cursor;      /* in the journal */
     struct cursor form_cursor; /* where its form's log takes over; detached: FORM_PLAIN */

@@ -99,6 +99,11 @@ int64_t snapshot_seq(const struct snapshot *snapshot)
     return snapshot->seq;
 }
 
+bool snapshot_is_young(const struct snapshot *snapshot, int64_t now_ns)
+{
+    return now_ns - snapshot->built_ns < (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS;
+}
+
 struct slice snapshot_frames(const struct snapshot *snapshot, enum form form)
 {
     return buffer_slice(&snapshot->frames[form]);
@@ -188,7 +193,7 @@ static bool snapshot_fresh(const struct snapshots *snapshots, const struct snaps
                            int64_t now_ns)
 {
     return snapshot->seq + 1 == journal_next(snapshots->gateway->options.journal) ||
-           now_ns - snapshot->built_ns < (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS;
+           snapshot_is_young(snapshot, now_ns);
 }
 
 /* A place for one more, or none: then who reads the oldest has had max_lag for it. */

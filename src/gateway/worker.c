@@ -131,8 +131,10 @@ static void worker_round(void *context)
 {
     struct worker *worker = context;
     int64_t began_ns = clock_monotonic_ns();
-    /* Acquire and release: what was accepted before is seen by this round. */
+    /* Who finds it set wakes nobody. The fence, with worker_wake's: what that one had written
+     * before is seen by this round. */
     int64_t oldest_ns = atomic_exchange_explicit(&worker->oldest_ns, 0, memory_order_acq_rel);
+    atomic_thread_fence(memory_order_seq_cst);
     for (size_t i = 0; i < worker->client_count; i++)
         if (!worker->clients[i]->blocked)
             client_send(worker->clients[i]);
@@ -205,8 +207,9 @@ static void worker_receive(struct worker *worker, struct client *client)
 {
     assert(client->errand == ERRAND_SERVE);
     client->away = false;
-    if (client->ended) { /* while its placement was away */
-        gateway_post(worker->gateway, client, ERRAND_BURY);
+    if (client->ended) { /* while its placement was away; if in this very turn, its end does it */
+        if (client->tcp == NULL)
+            gateway_post(worker->gateway, client, ERRAND_BURY);
         return;
     }
     bool is_new = client->tcp == NULL;
@@ -256,7 +259,9 @@ void worker_give(struct worker *worker, struct client *client)
 void worker_wake(struct worker *worker, int64_t now_ns)
 {
     int64_t none = 0;
-    /* Release: the records before it are seen by the round that takes it. */
+    /* The fence: the records before it are seen by the round that takes it, or what stands there
+     * already. */
+    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_compare_exchange_strong_explicit(&worker->oldest_ns, &none, now_ns,
                                                 memory_order_acq_rel, memory_order_relaxed))
         loop_wake(worker->loop);

@@ -164,7 +164,8 @@ const struct setting_row setting_rows[] = {
      .min = 0,
      .max = SECONDS_MS,
      .help = "Most that a message waits for others to be sent together with it. Under half load "
-             "nothing waits, but what goes to clients with batch=1."},
+             "nothing waits, but what goes to clients with batch=1. At most a quarter of "
+             "stream.max_lag."},
     {.key = "stream.book_depth",
      .type = SETTING_INTEGER,
      AT(stream.book_depth),

@@ -96,6 +96,18 @@ def test_the_form_starts_anew_when_somebody_asks_again(playing):
         wait_until(lambda: Metrics(playing).value("tickwire_clients") == 0, "it is gone")
 
 
+def test_batches_of_the_other_form_may_be_under_way():
+    offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    with replay("--speed", "20", "--set", "stream.batch_interval=300ms") as node, \
+            Raw(node.port) as other:
+        other.send(handshake("/ws/exchange?batch=1", extra=offer))
+        assert other.read_answer()[0] == 101
+        with Client(node, "?snapshot=0") as plain:
+            plain.until(lambda message: message.get("seq", 0) > 100)  # so a batch is under way
+        with BatchClient(node, "?batch=1&snapshot=0") as batch:
+            batch.until(lambda message: len(batch.sizes) > 3)
+
+
 def test_nothing_waits_longer_than_a_heartbeat_in_a_quiet_stream(quiet):
     with BatchClient(quiet) as batch:
         batch.until_type("snapshot_end")
