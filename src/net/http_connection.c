@@ -28,6 +28,7 @@ static void answer_sent(struct http_connection *connection)
         http_connection_end(connection);
         return;
     }
+    http_guard_busy(server->guard, &connection->seat); /* it has read: behind those who wait */
     http_guard_wait(server->guard, &connection->seat);
     if (connection->keep_alive) {
         connection->state = CONNECTION_READING;
@@ -46,6 +47,9 @@ static void wait_for_peer(struct http_connection *connection)
     http_set_deadline(connection, LIMIT_HTTP_STUCK_MS);
     if (connection->deadline_ns > connection->answer_end_ns)
         connection->deadline_ns = connection->answer_end_ns;
+    /* Else whoever asks and does not read would keep its place from those who do. */
+    http_guard_busy(connection->server->guard, &connection->seat);
+    http_guard_wait(connection->server->guard, &connection->seat);
 }
 
 void http_connection_flush(struct http_connection *connection)

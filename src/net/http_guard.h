@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who holds how many connections, and who must give one up. Connections are counted by address
- * (IPv6: by /64); one that waits for a head stands in its address's queue. When a server is full it
+ * (IPv6: by /64); one that waits for its peer, for a
+ * head or to take an answer, stands in its address's queue. When a server is full it
  * closes the one that has waited longest of the address with the most of them (as a power of two),
  * so that a flood meets itself first. And each address has a rate of handshakes.
  *
@@ -47,7 +48,7 @@ bool http_guard_enter(struct http_guard *guard, struct http_seat *seat,
                       const struct address *address, bool trusted) MUST_CHECK;
 void http_guard_leave(struct http_guard *guard, struct http_seat *seat); /* or never entered */
 
-/* It waits for a head from now on, or no longer. */
+/* It waits for its peer from now on, or no longer. */
 void http_guard_wait(struct http_guard *guard, struct http_seat *seat);
 void http_guard_busy(struct http_guard *guard, struct http_seat *seat);
 

@@ -11,9 +11,9 @@
  * peer gets to read the answer.
  *
  * When there are as many connections as there may be, the one that has waited longest for a head,
- * of the address with the most of them, is closed for a new one (http_guard.h); where none waits,
- * the new one is answered 503. What is refused or ended early is counted in
- * http_refused_total{reason}.
+ * or for its peer to take an answer, of the address with the most of them, is closed for a new one
+ * (http_guard.h); where none waits, the new one is answered 503. What is refused or ended early
+ * is counted in http_refused_total{reason}.
  *
  * Thread: its loop's, for everything here.
  */

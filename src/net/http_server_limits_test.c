@@ -234,6 +234,41 @@ static void test_a_flood_meets_itself(void **state)
     fixture_release(&fixture);
 }
 
+/* All places are taken by one address that asks and does not read; another one is served. */
+static void be_deaf_and_ask(struct peer *peer)
+{
+    int fds[20];
+    const int small = 4096;
+    char first;
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        connect_from(peer, 2);
+        fds[i] = peer->fd;
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        peer_send_text(peer, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+        (void)recv(peer->fd, &first, 1, MSG_PEEK);
+    }
+    connect_from(peer, 3);
+    peer_send_text(peer, "GET /ok?q=reads HTTP/1.1\r\n" CLOSE);
+    peer_receive_all(peer);
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
+}
+
+static void test_who_reads_no_answer_goes_for_a_new_one(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    int64_t before = refused("evicted");
+    int64_t full = refused("full");
+    fixture_init(&fixture, 20);
+    run_peer(&fixture, be_deaf_and_ask);
+    assert_non_null(strstr(fixture.peer.seen.data, "ok:reads"));
+    assert_int_equal(refused("evicted"), before + 1);
+    assert_int_equal(refused("full"), full);
+    peer_release(&fixture.peer);
+    fixture_release(&fixture);
+}
+
 /* Many more than there are places, each given up at once or never spoken on. */
 static void flood_hard(struct peer *peer)
 {
@@ -358,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_idle_is_not_slow),
         cmocka_unit_test(test_answers_not_taken_are_bounded),
         cmocka_unit_test(test_a_flood_meets_itself),
+        cmocka_unit_test(test_who_reads_no_answer_goes_for_a_new_one),
         cmocka_unit_test(test_handshakes_that_never_finish),
         cmocka_unit_test(test_limit_of_an_address),
         cmocka_unit_test(test_rate_of_handshakes),
