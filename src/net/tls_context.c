@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,11 +71,13 @@ static int on_password(char *out, int out_size, int writing, void *context)
 /* OpenSSL would say no more than "system lib". */
 static int file_check(const char *what, const char *path, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
     if (fd < 0)
         return err_set(err, -errno, "cannot read the %s %s: %s", what, path, strerror(errno));
+    bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     close(fd);
-    return 0;
+    return regular ? 0 : err_set(err, -EINVAL, "the %s %s is not a regular file", what, path);
 }
 
 static SSL_CTX *context_make(const SSL_METHOD *method)
