@@ -175,15 +175,13 @@ void front_reload(struct front *front, struct http_server *server)
         say_kept("auth", &err);
     else
         log_info("node", log_text("msg", "reloaded"), log_text("what", "auth"));
-    if (front->tls == NULL)
-        return;
-    if (front_open_tls(front, &tls, &err) < 0) {
+    if (front->tls != NULL && front_open_tls(front, &tls, &err) < 0) {
         say_kept("http.tls", &err);
-        return;
+    } else if (front->tls != NULL) {
+        http_server_set_tls(server, tls);
+        tls_context_destroy(front->tls);
+        front->tls = tls;
+        log_info("node", log_text("msg", "reloaded"), log_text("what", "http.tls"));
     }
-    http_server_set_tls(server, tls);
-    tls_context_destroy(front->tls);
-    front->tls = tls;
-    log_info("node", log_text("msg", "reloaded"), log_text("what", "http.tls"));
     front_warn(front);
 }
