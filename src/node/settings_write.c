@@ -89,8 +89,9 @@ static const char reference_head[] =
     "\n"
     "A *live* key will be applied by a reload, the others need a *restart*. Reloading is not "
     "built\n"
-    "yet: in this version every change needs a restart, and SIGHUP only says so. Keys marked *not\n"
-    "built yet* are known, but this version takes nothing but their default.\n";
+    "yet: in this version every change needs a restart. SIGHUP reads certificate, key and\n"
+    "tokens again (docs/access.md). Keys marked *not built yet* are known, but this version takes\n"
+    "nothing but their default.\n";
 
 /* A range as it is written in YAML, through a setting that has the row's type. */
 static void write_bound(const struct setting_row *row, int64_t bound, struct buffer *out)
