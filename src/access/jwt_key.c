@@ -68,7 +68,7 @@ static const struct jwt_algorithm *algorithm_find(const char *name)
 
 static bool holds(struct slice text, struct slice part)
 {
-    return memmem(text.data, text.size, part.data, part.size) != NULL;
+    return text.size > 0 && memmem(text.data, text.size, part.data, part.size) != NULL;
 }
 
 /* A file with two keys would leave open which of them counts. */

@@ -28,14 +28,15 @@
 #define LIMIT_HTTP_RESPONSE (8 * MEBIBYTE)
 #define LIMIT_HTTP_IGNORED (1 * MEBIBYTE)  /* of input behind an answer that ends a connection */
 #define LIMIT_HTTP_UNSENT (128 * MEBIBYTE) /* of answers that their peers do not take, in all */
-#define LIMIT_HTTP_HEAD_MS 10000           /* a request's head must be whole within */
-#define LIMIT_HTTP_IDLE_MS 60000           /* a connection is kept for the next request */
-#define LIMIT_HTTP_STUCK_MS 10000          /* an answer of which the peer takes nothing */
-#define LIMIT_HTTP_ANSWER_MS 120000        /* an answer must be taken whole within */
-#define LIMIT_HTTP_ADDRESSES 16384         /* addresses whose limits are remembered */
-#define LIMIT_HTTP_PROXIES 256             /* ranges that are trusted */
-#define LIMIT_TLS_TURN 4                   /* steps of handshakes in one turn of a loop */
-#define LIMIT_WS_CLOSE_MS 2000             /* for the peer's close after ours */
+#define LIMIT_HTTP_SEND_BUFFER (256 * KIBIBYTE) /* in the kernel, for one connection */
+#define LIMIT_HTTP_HEAD_MS 10000                /* a request's head must be whole within */
+#define LIMIT_HTTP_IDLE_MS 60000                /* a connection is kept for the next request */
+#define LIMIT_HTTP_STUCK_MS 10000               /* an answer of which the peer takes nothing */
+#define LIMIT_HTTP_ANSWER_MS 120000             /* an answer must be taken whole within */
+#define LIMIT_HTTP_ADDRESSES 16384              /* addresses whose limits are remembered */
+#define LIMIT_HTTP_PROXIES 256                  /* ranges that are trusted */
+#define LIMIT_TLS_TURN 4                        /* steps of handshakes in one turn of a loop */
+#define LIMIT_WS_CLOSE_MS 2000                  /* for the peer's close after ours */
 #define LIMIT_URL 1024
 #define LIMIT_HOST 256
 

@@ -15,7 +15,8 @@
 #define CLOSE_GOING_AWAY 1001
 #define CLOSE_POLICY 1008
 #define CLOSE_TRY_AGAIN 1013
-#define PENDING_MAX (LIMIT_RECORD + FRAME_HEADER_MAX + 2 * LIMIT_CLIENT_PENDING)
+/* The rest of a frame, and the pongs for all that one read may bring once the limit is passed. */
+#define PENDING_MAX (LIMIT_FRAME + 2 * LIMIT_CLIENT_PENDING + LIMIT_READ_BUFFER)
 
 static_assert(sizeof(struct client) <= 216, "ten thousand idle clients are cheap");
 static_assert(WS_CONTROL_MAX + FRAME_HEADER_MAX < LIMIT_CLIENT_PENDING,
@@ -66,6 +67,11 @@ static void client_leave_stream(struct client *client)
     client->snapshot = NULL;
 }
 
+static void client_set_deadline(struct client *client, int64_t after_ms)
+{
+    client->deadline_ns = clock_monotonic_ns() + after_ms * NS_PER_MS;
+}
+
 void client_close(struct client *client, uint16_t code, const char *reason)
 {
     if (client->phase == CLIENT_CLOSING || client->ended)
@@ -79,7 +85,7 @@ void client_close(struct client *client, uint16_t code, const char *reason)
     frame_append(client_pending(client), WS_CLOSE,
                  (struct slice){.data = (const char *)payload, .size = size + 2});
     client->phase = CLIENT_CLOSING;
-    client->deadline_ns = clock_monotonic_ns() + (int64_t)LIMIT_WS_CLOSE_MS * NS_PER_MS;
+    client_set_deadline(client, client->leave_ns == 0 ? LIMIT_CLIENT_STUCK_MS : LIMIT_WS_CLOSE_MS);
     client_leave_stream(client);
 }
 
@@ -146,6 +152,8 @@ static bool client_send_pending(struct client *client)
         if (client->blocked)
             return false;
         client_drop_pending(client);
+        if (client->phase == CLIENT_CLOSING) /* our close frame is out: now it is the peer's turn */
+            client_set_deadline(client, LIMIT_WS_CLOSE_MS);
     }
     if (client->paused) {
         client->paused = false;
@@ -272,16 +280,6 @@ static void client_check_token(struct client *client)
     client_close(client, CLOSE_POLICY, "the token has ended");
 }
 
-/* The peer has its time to answer from when our close frame is out. Until then it is stuck, which
- * has a limit of its own: who reads on finds out why. */
-static void client_check_closing(struct client *client, int64_t now_ns)
-{
-    if (client->pending != NULL && client->leave_ns == 0)
-        client->deadline_ns = now_ns + (int64_t)LIMIT_WS_CLOSE_MS * NS_PER_MS;
-    else if (now_ns >= client->deadline_ns)
-        worker_end(client);
-}
-
 /* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
  * memory that it holds. Who takes none must let go of it. */
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
@@ -299,7 +297,8 @@ void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq)
     client_check_token(client);
     switch ((enum client_phase)client->phase) {
     case CLIENT_CLOSING:
-        client_check_closing(client, now_ns);
+        if (now_ns >= client->deadline_ns)
+            worker_end(client);
         break;
     case CLIENT_BEHIND:
     case CLIENT_ASKING:
@@ -358,8 +357,8 @@ struct client *client_create(enum form form, struct placement *placement)
     return client;
 }
 
-/* The connection is in this thread's loop from now on. */
-static void client_open(struct client *client, struct tcp_socket socket)
+/* The connection is in this thread's loop from now on; false when the system could not watch it. */
+static bool client_open(struct client *client, struct tcp_socket socket)
 {
     const struct gateway_options *options = worker_context(client->worker)->options;
     int64_t now_ns = clock_monotonic_ns();
@@ -368,8 +367,11 @@ static void client_open(struct client *client, struct tcp_socket socket)
     if ((client->form & FORM_DEFLATE) != 0)
         ws_parser_set_inflater(&client->parser, worker_context(client->worker)->inflater);
     client->tcp = tcp_attach(worker_loop(client->worker), socket);
+    if (client->tcp == NULL)
+        return false;
     tcp_set_send_buffer(client->tcp, options->send_buffer);
     tcp_set_callbacks(client->tcp, &client_callbacks, client);
+    return true;
 }
 
 static void client_accept(struct client *client, struct placement *placement)
@@ -394,16 +396,18 @@ void client_take_placement(struct client *client)
 {
     struct placement *placement = client->placement;
     struct buffer early = placement->early;
+    bool open = client->tcp != NULL || client_open(client, placement->socket);
     placement->early = (struct buffer){.data = NULL};
-    if (client->tcp == NULL)
-        client_open(client, placement->socket);
     placement->is_new = false;
-    client_accept(client, placement);
+    if (open)
+        client_accept(client, placement);
+    else
+        worker_end(client);
     if (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL) {
         placement_destroy(placement);
         client->placement = NULL;
     }
-    if (early.size > 0)
+    if (open && early.size > 0)
         client_read(client, early.data, early.size);
     buffer_release(&early);
     client_send(client);
@@ -415,6 +419,8 @@ void client_drain(struct client *client, int64_t now_ns, uint32_t within_ms)
     int size = snprintf(text, sizeof text, "{\"type\":\"draining\",\"within_ms\":%u}", within_ms);
     if (client->phase != CLIENT_CLOSING)
         client_queue(client, (struct slice){.data = text, .size = (size_t)size});
+    else
+        client_set_deadline(client, LIMIT_WS_CLOSE_MS);
     client->leave_ns = now_ns + (int64_t)within_ms * NS_PER_MS;
     if (!client->blocked)
         client_send(client);

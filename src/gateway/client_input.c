@@ -2,6 +2,7 @@
 /* What a client says: pings are answered, a close is returned, the rest is checked and ignored. */
 #include "gateway/gateway_priv.h"
 
+#define COMPRESSED_COST 4 /* a byte of a client that may compress counts as so many */
 #define CLOSE_BAD_TEXT 1007
 #define CLOSE_POLICY 1008
 #define CLOSE_TOO_LARGE 1009
@@ -52,6 +53,8 @@ static void client_said(struct client *client, size_t size)
 void client_read(struct client *client, char *data, size_t size)
 {
     char *at = data;
+    if ((client->form & FORM_DEFLATE) != 0) /* what inflates to nothing costs time as well */
+        client_said(client, COMPRESSED_COST * size);
     while (!client->deaf) {
         struct ws_part part;
         struct ws_control control;

@@ -170,7 +170,7 @@ static bool refuse(struct http_connection *connection, struct metric *metric, un
                    const char *detail)
 {
     metric_add(metric, 1);
-    http_answer_problem(connection, status, detail);
+    http_answer_problem_with(connection, status, "Retry-After: 1\r\n", detail);
     return false;
 }
 

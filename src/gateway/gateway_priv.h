@@ -43,7 +43,7 @@ struct client {
     struct snapshot *snapshot;   /* a reference; NULL when sent */
     size_t snapshot_sent;
     struct cursor cursor; /* detached unless CLIENT_LIVE */
-    int64_t deadline_ns;  /* of closing */
+    int64_t deadline_ns;  /* of closing: for our close frame, then for the peer's */
     int64_t sent_seq;     /* of CLIENT_BEHIND: the last one sent */
     int64_t next_heartbeat_ns;
     int64_t expires_us;  /* wall time at which its token ends; 0: never */

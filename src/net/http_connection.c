@@ -182,6 +182,8 @@ static void on_closed(void *context, int error)
 {
     struct http_connection *connection = context;
     connection->peer_ended = true;
+    if (connection->state == CONNECTION_READING && connection->head_timed)
+        http_count_refusal(connection->server, HTTP_REFUSAL_ABANDONED);
     /* A peer may close its half and still wait for the answer. */
     if (error != 0 || connection->state != CONNECTION_SENDING)
         http_connection_end(connection);

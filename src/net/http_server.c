@@ -127,6 +127,8 @@ static struct http_connection *connection_create(struct http_server *server, str
     server->connection_count++;
     http_set_deadline(connection, LIMIT_HTTP_HEAD_MS);
     connection->head_timed = true;
+    /* Else the kernel holds megabytes for each peer that reads nothing. */
+    tcp_set_send_buffer(tcp, LIMIT_HTTP_SEND_BUFFER);
     return connection;
 }
 

@@ -22,6 +22,7 @@
     X(HEAD, "head")               /* malformed, too large, or of another version */                \
     X(SLOW_HEAD, "slow_head")     /* 408 */                                                        \
     X(SILENT, "silent")           /* it never said a byte */                                       \
+    X(ABANDONED, "abandoned")     /* it left before its head was whole */                          \
     X(SLOW_ANSWER, "slow_answer") /* it did not take its answer */                                 \
     X(UNSENT, "unsent")           /* nor did others, and there was no more room for it */          \
     X(FULL, "full")               /* 503, or closed */                                             \

@@ -475,9 +475,11 @@ struct tcp_socket tcp_detach(struct tcp *tcp)
 struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket)
 {
     struct tcp *tcp = tcp_create(loop);
-    int failed = tcp_adopt(tcp, socket.fd);
-    assert(failed == 0); /* a socket that one loop has watched another can watch */
-    (void)failed;
+    if (tcp_adopt(tcp, socket.fd) != 0) {
+        tcp_destroy(tcp);
+        tcp_socket_close(socket);
+        return NULL;
+    }
     tcp->tls = socket.tls;
     return tcp;
 }

@@ -113,7 +113,8 @@ struct tcp_socket {
  * handshake may be under way and goes on. */
 struct tcp_socket tcp_detach(struct tcp *tcp) MUST_CHECK;
 
-/* Takes it over, on the thread of `loop`; its callbacks are set next. */
+/* Takes it over, on the thread of `loop`; its callbacks are set next. NULL: the system cannot watch
+ * it (too much is being watched), and it is closed. */
 struct tcp *tcp_attach(struct loop *loop, struct tcp_socket socket) MUST_CHECK;
 
 /* Instead of tcp_attach: nobody wants it any more. */

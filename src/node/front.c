@@ -23,12 +23,22 @@ struct front {
 
 /* ---- files ---- */
 
+static bool front_names_tokens(const struct settings *settings)
+{
+    return settings->auth.tokens_file[0] != '\0' || settings->auth.jwt_algorithm[0] != '\0' ||
+           settings->auth.jwt_public_key[0] != '\0' || settings->auth.jwt_audience[0] != '\0';
+}
+
 static void front_warn(const struct front *front)
 {
     const char *access = access_warning(front->access);
     if (access[0] != '\0')
         log_warn("node", log_text("msg", "access is less safe than it could be"),
                  log_text("warning", access));
+    if (front->settings->auth.mode == AUTH_NONE && front_names_tokens(front->settings))
+        log_warn("node",
+                 log_text("msg", "auth.mode is none: everybody may read, whatever else auth "
+                                 "says"));
     if (front->tls == NULL)
         return;
     int64_t expires_us = tls_context_expires_us(front->tls);
