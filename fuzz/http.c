@@ -4,6 +4,7 @@
  * input itself chooses, the record must be the same. Each head is also looked at as the server and
  * the client would. First byte: request or answer; second: the cuts.
  */
+#include "fuzz/pieces.h"
 #include "net/http_record_test.h"
 
 #include <stdlib.h>
@@ -15,12 +16,8 @@ static struct buffer record_of(enum http_kind kind, struct slice bytes, size_t s
 {
     struct http_record record;
     http_record_init(&record, kind);
-    size_t piece = step == 0 ? bytes.size : 1;
-    for (size_t at = 0; at < bytes.size; at += piece) {
-        if (step > 1)
-            piece = ((size_t)(unsigned char)bytes.data[at] + at) % step + 1;
-        if (piece > bytes.size - at)
-            piece = bytes.size - at;
+    for (size_t at = 0, piece = 0; at < bytes.size; at += piece) {
+        piece = piece_size(bytes, at, step);
         http_record_feed(&record, bytes.data + at, piece);
     }
     struct buffer text = record.text;

@@ -3,6 +3,7 @@
  * The WebSocket codec against hostile bytes: whole, byte by byte and cut at places that the input
  * itself chooses, the record must be the same. First byte: role and size limit; second: the cuts.
  */
+#include "fuzz/pieces.h"
 #include "net/ws_record_test.h"
 
 #include <stdlib.h>
@@ -19,12 +20,8 @@ static struct buffer record_of(const struct setup *setup, struct slice bytes, si
 {
     struct ws_record record;
     ws_record_init(&record, setup->role, setup->message_max);
-    size_t piece = step == 0 ? bytes.size : 1;
-    for (size_t at = 0; at < bytes.size; at += piece) {
-        if (step > 1)
-            piece = ((size_t)(unsigned char)bytes.data[at] + at) % step + 1;
-        if (piece > bytes.size - at)
-            piece = bytes.size - at;
+    for (size_t at = 0, piece = 0; at < bytes.size; at += piece) {
+        piece = piece_size(bytes, at, step);
         ws_record_feed(&record, bytes.data + at, piece);
     }
     ws_record_end(&record);

@@ -5,6 +5,7 @@
 
 #include "base/frame.h"
 #include "net/ws_record_test.h"
+#include "net/ws_script_test.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,33 +20,7 @@
 #define ROUNDS 12
 #define TAIL_SIZE 4
 
-static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
-
 /* ---- a peer ---- */
-
-struct script {
-    struct buffer bytes;
-    bool masked;
-};
-
-static void script_init(struct script *script, bool masked)
-{
-    buffer_init(&script->bytes, 8 << 20);
-    script->masked = masked;
-}
-
-static void add(struct script *script, unsigned first_byte, const void *payload, size_t size)
-{
-    uint8_t header[WS_HEADER_MAX];
-    size_t header_size = ws_write_header(header, WS_TEXT, size, script->masked ? mask : NULL);
-    header[0] = (uint8_t)first_byte;
-    buffer_append(&script->bytes, header, header_size);
-    size_t start = script->bytes.size;
-    buffer_append(&script->bytes, payload, size);
-    if (script->masked && size > 0)
-        ws_mask(script->bytes.data + start, size, mask, 0);
-    assert_false(script->bytes.overflowed);
-}
 
 static void add_slice(struct script *script, unsigned first_byte, struct slice payload)
 {

@@ -2,6 +2,7 @@
 #include "net/ws.h"
 
 #include "net/ws_record_test.h"
+#include "net/ws_script_test.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,33 +12,6 @@
 #include <cmocka.h>
 
 #define MESSAGE_MAX 100000
-
-static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
-
-/* A stream of frames, written with the first byte free to choose: to be right or wrong. */
-struct script {
-    struct buffer bytes;
-    bool masked;
-};
-
-static void script_init(struct script *script, bool masked)
-{
-    buffer_init(&script->bytes, 4 * 1024 * 1024);
-    script->masked = masked;
-}
-
-static void add(struct script *script, unsigned first_byte, const char *payload, size_t size)
-{
-    uint8_t header[WS_HEADER_MAX];
-    size_t header_size = ws_write_header(header, WS_TEXT, size, script->masked ? mask : NULL);
-    header[0] = (uint8_t)first_byte;
-    buffer_append(&script->bytes, header, header_size);
-    size_t start = script->bytes.size;
-    buffer_append(&script->bytes, payload, size);
-    if (script->masked && size > 0)
-        ws_mask(script->bytes.data + start, size, mask, 0);
-    assert_false(script->bytes.overflowed);
-}
 
 static void add_text(struct script *script, unsigned first_byte, const char *payload)
 {
