@@ -21,6 +21,7 @@
 #define HELLO_HEADER (RECORD_HEADER + 4) /* and a message's: its kind, its size in three bytes */
 #define HELLO_MAX (16 * KIBIBYTE)        /* ten times what anybody sends; OpenSSL takes 131 KB */
 #define KIND_HANDSHAKE 22
+#define MAJOR_VERSION 3 /* of every record since SSL 3.0 */
 #define KIND_CLIENT_HELLO 1
 
 /* Decrypted bytes go to the front of the buffer whose end holds the encrypted ones. A record of
@@ -321,9 +322,11 @@ static enum hello look_for_hello(struct tls *tls)
         return HELLO_THERE;
     if ((size_t)got < sizeof(head))
         return await_input(tls, sizeof(head)) ? HELLO_AWAITED : HELLO_THERE;
+    if (head[1] != MAJOR_VERSION || head[5] != KIND_CLIENT_HELLO)
+        return HELLO_THERE; /* and no good one: OpenSSL says so at once */
     size_t record = RECORD_HEADER + ((size_t)head[3] << 8 | head[4]);
     size_t message = (size_t)head[6] << 16 | (size_t)head[7] << 8 | head[8];
-    if (head[5] == KIND_CLIENT_HELLO && message > HELLO_MAX)
+    if (message > HELLO_MAX)
         return HELLO_TOO_LONG;
     if (record > RECORD_HEADER + RECORD_MAX || ioctl(tls->fd, FIONREAD, &there) != 0)
         return HELLO_THERE;
