@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/frame.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "net/ws_deflate.h"
 

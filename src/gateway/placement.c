@@ -2,7 +2,6 @@
 /* Where in the stream a client begins: behind its token, behind a snapshot, or here. */
 #include "gateway/gateway_priv.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -46,9 +45,8 @@ static bool placement_resume(struct gateway *gateway, struct placement *placemen
 {
     struct journal *journal = gateway->options.journal;
     int64_t next = placement->token_seq + 1;
-    if (journal_epoch_at(journal, placement->token_seq) != placement->token_epoch ||
-        next < journal_first(journal))
-        return false;
+    if (journal_epoch_at(journal, placement->token_seq) != placement->token_epoch)
+        return false; /* also when the record behind it is no longer held: no epoch is 0 */
     hello_append(gateway, &placement->greeting, next, true);
     placement_attach(gateway, placement, form, next);
     metric_add(gateway->resumed, 1);
