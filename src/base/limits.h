@@ -63,6 +63,9 @@
 #define LIMIT_REASON 200          /* text of a status or gap */
 
 /* exchanges */
+#define LIMIT_REST_PATH (4 * KIBIBYTE)
+#define LIMIT_REST_ANSWER (32 * MEBIBYTE) /* Binance's list of markets is 15 MB */
+#define LIMIT_REST_MS 10000
 #define LIMIT_EXCHANGES 16
 #define LIMIT_EXCHANGE_SYMBOLS 2000    /* a session */
 #define LIMIT_REQUEST (512 * KIBIBYTE) /* one subscription message, all symbols in it */

@@ -105,14 +105,31 @@ struct decode_input {
 enum rest_kind { REST_MARKETS, REST_BOOK, REST_TRADES, REST_TICKERS };
 
 struct rest_request {
-    char path[LIMIT_URL]; /* with its query, behind the configured rest_url */
-    uint32_t weight;      /* what it costs of the exchange's budget */
+    char path[LIMIT_REST_PATH]; /* with its query, behind the configured rest_url */
+    uint32_t weight;            /* what it costs of the exchange's budget */
+    uint32_t instrument_count;  /* of tickers: how many of the query's fit */
 };
+
+/* What an answer says of one symbol; 0 and false: it does not say. */
+struct rest_fact {
+    struct slice native; /* borrowed from the answer */
+    bool tradable;       /* of markets: listed, and its trading is not halted */
+    int64_t trade_us;    /* time of its last trade, in the exchange's own clock */
+    int64_t trade_id;    /* the same, where REST and WebSocket ids are one space */
+    int64_t book_us;     /* time of its book */
+    int64_t book_id;     /* the same, where REST and WebSocket ids are one space */
+};
+
+typedef void rest_fact_fn(void *context, const struct rest_fact *fact);
 
 struct rest_query {
     enum rest_kind kind;
-    const struct instrument *instrument; /* of a book or trades */
-    uint32_t limit;                      /* levels or trades asked for; 0: the exchange's most */
+    const struct instrument *instrument; /* of a book or trades; of tickers: the first one */
+    /* Of tickers: whose. 0: all that there are. More than the exchange takes at once: the first
+     * ones, and rest_request says how many. */
+    const struct instrument *const *instruments;
+    uint32_t instrument_count;
+    uint32_t limit;  /* levels or trades asked for; 0: the exchange's most */
     int64_t from_id; /* of trades: from this id on, where the exchange can; -1: the newest */
 };
 
@@ -130,6 +147,8 @@ struct exchange_limits {
     struct rate_limit
         messages[2];            /* what we may send on one connection, pings and pongs included */
     struct rate_limit connects; /* connection attempts of one address */
+    struct rate_limit rest;     /* weight of REST requests of one address */
+    bool rest_by_kind;          /* each enum rest_kind has a budget of its own */
     uint32_t streams_per_connection; /* symbol x channel */
     uint32_t lifetime_s;             /* the exchange ends every connection after so long */
     uint32_t ping_interval_ms; /* we must send something this often; 0: the exchange pings us */
@@ -151,6 +170,8 @@ struct exchange {
     uint32_t channels;          /* CHANNEL_BITs that it can give */
     uint32_t book_depth;        /* levels a side of its book channel */
     const char *ping_text;      /* what keeps the connection alive; NULL: a WebSocket ping */
+    bool deflate;               /* permessage-deflate is known to be taken: offer it */
+    bool trade_ids_consecutive; /* so a hole in them is a missed trade */
     struct exchange_limits limits;
     size_t state_size; /* bytes of `state`, zeroed by the session at each connection; may be 0 */
 
@@ -171,6 +192,15 @@ struct exchange {
 
     /* The request for a query; false when this exchange cannot answer it. */
     bool (*rest_request)(const struct rest_query *query, struct rest_request *ret_request);
+
+    /*
+     * Reads the answer to a query of this kind and visits each symbol in it; REST_TRADES is not
+     * read yet. False: it is not such an answer; *ret_note then is the exchange's own words, if it
+     * said any (borrowed, escaped). Times come as true Unix microseconds, whatever the exchange
+     * writes. text: followed by a NUL and LIMIT_PADDING bytes. NULL: nothing can be read.
+     */
+    bool (*rest_read)(enum rest_kind kind, struct slice text, rest_fact_fn *visit, void *context,
+                      struct slice *ret_note);
 };
 
 /* ---- the registry ---- */

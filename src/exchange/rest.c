@@ -3,7 +3,7 @@
  * it always fits, and an assertion says so. */
 #include "exchange/rest.h"
 
-static_assert(LIMIT_URL > 3 * LIMIT_NATIVE_SYMBOL + 256, "a path always fits");
+static_assert(LIMIT_REST_PATH > 3 * LIMIT_NATIVE_SYMBOL + 256, "a path always fits");
 
 static size_t text_append(struct rest_request *request, size_t size, const char *text)
 {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "net/proxy.h"
 #include "net/tcp.h"
 #include "net/tls.h"
 #include "net/ws.h"
@@ -36,6 +37,14 @@ struct ws_client_options {
     uint32_t connect_ms; /* for address, TCP, TLS and handshake together */
     /* permessage-deflate is offered, and messages come inflated; what is sent stays plain */
     bool deflate;
+    const struct proxy *proxy; /* NULL: straight; borrowed as long as the connection lives */
+};
+
+/* How the peer, or the proxy before it, refused the handshake. */
+struct ws_client_refusal {
+    unsigned status;       /* of its answer; 0: it was none */
+    int64_t retry_after_s; /* its Retry-After (RFC 9110, 10.2.3); -1: none */
+    bool proxy;            /* it was the proxy */
 };
 
 /* on_closed follows for whatever is wrong but the URL and the system's authorities, which are
@@ -47,6 +56,9 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
 /* After on_open; text, binary, ping or pong. False when it is not open (any more), or the queue is
  * full (the connection is then failing, and on_closed follows). */
 bool ws_client_send(struct ws_client *client, enum ws_opcode opcode, struct slice payload);
+
+/* In on_closed. */
+void ws_client_refused(const struct ws_client *client, struct ws_client_refusal *ret_refusal);
 
 /* Sends a close frame, waits LIMIT_WS_CLOSE_MS for the peer's at most; on_closed follows, but no
  * message. A reason is cut to 123 bytes. Also before it is open: then it fails. */
