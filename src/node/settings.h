@@ -55,7 +55,7 @@ struct settings_exchange {
 struct settings {
     struct {
         char *id; /* never empty: the host's name when nothing is set */
-        char *zone, *advertise;
+        char *zone, *advertise, *state_file;
         int64_t drain_timeout_ms;
     } node;
     struct {

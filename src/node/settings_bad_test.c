@@ -209,8 +209,13 @@ static const struct row file_rows[] = {
     {"cluster: { role: leader }", ":1:18: cluster.role is not built yet in this version"},
     {"cluster: { peers: [\"http://h:1\"] }",
      ":1:19: cluster.peers is not built yet in this version"},
-    {"exchanges: { upbit: { connections: 2 } }",
-     ":1:36: exchanges.upbit.connections is not built yet in this version"},
+    {"exchanges: { upbit: { connections: 3 } }",
+     ":1:36: exchanges.upbit.connections: expected a whole number, 1 to 2, found \"3\""},
+    {"exchanges: { upbit: { connections: 0 } }",
+     ":1:36: exchanges.upbit.connections: expected a whole number, 1 to 2, found \"0\""},
+    {"exchanges: { upbit: { stale_after: 1999ms } }",
+     ":1:36: exchanges.upbit.stale_after: expected a duration like 250ms, 4s, 30m or 1h, 2s to "
+     "1h, found \"1999ms\""},
 };
 
 static const struct row variable_rows[] = {

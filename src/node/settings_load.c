@@ -76,30 +76,10 @@ static int take(struct loading *loading, const struct setting *setting, void *va
     }
     void *field = setting_field(loading->settings, setting);
     setting_clear(setting, field);
-    static const size_t sizes[] = {
-        [SETTING_BOOL] = sizeof(bool),
-        [SETTING_INTEGER] = sizeof(int64_t),
-        [SETTING_DURATION] = sizeof(int64_t),
-        [SETTING_SIZE] = sizeof(int64_t),
-        [SETTING_TEXT] = sizeof(char *),
-        [SETTING_WORD] = sizeof(int),
-        [SETTING_LIST] = sizeof(struct text_list),
-        [SETTING_MAP] = sizeof(struct text_map),
-    };
-    memcpy(field, value, sizes[setting->row->type]);
+    memcpy(field, value, setting_size(setting));
     loading->settings->origin[setting - loading->catalog->settings] = (uint8_t)place->origin;
     return 0;
 }
-
-/* Room for a value of any type. */
-union any_value {
-    bool boolean;
-    int word;
-    int64_t number;
-    char *text;
-    struct text_list list;
-    struct text_map map;
-};
 
 static int refuse(const struct setting *setting, const struct setting_complaint *complaint,
                   const struct setting_place *place, struct err *err)
@@ -251,8 +231,7 @@ static void choose_adapters(struct settings *settings)
     }
 }
 
-/* One connection carries all of an exchange, and the exchange says how much that may be. */
-static int check_streams(const struct settings *settings, struct err *err)
+int settings_check_streams(const struct settings *settings, struct err *err)
 {
     for (size_t i = 0; i < settings->exchange_count; i++) {
         const struct settings_exchange *of = &settings->exchanges[i];
@@ -295,7 +274,7 @@ int settings_load(struct settings *ret_settings, const struct settings_options *
     if (result == 0) {
         name_node(settings);
         choose_adapters(settings);
-        result = check_streams(settings, err);
+        result = settings_check_streams(settings, err);
     }
     if (result < 0) {
         clear(settings, catalog);

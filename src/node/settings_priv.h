@@ -114,6 +114,19 @@ bool setting_read(const struct setting *setting, const struct setting_input *inp
 bool setting_read_text(const struct setting *setting, struct slice text, void *field,
                        struct setting_complaint *complaint) MUST_CHECK;
 
+/* Room for a value of any type. */
+union any_value {
+    bool boolean;
+    int word;
+    int64_t number;
+    char *text;
+    struct text_list list;
+    struct text_map map;
+};
+
+/* Bytes of its field. */
+size_t setting_size(const struct setting *setting);
+
 /* Frees what the field owns and leaves it zero. */
 void setting_clear(const struct setting *setting, void *field);
 
@@ -154,6 +167,10 @@ typedef int setting_entry_fn(void *context, const struct setting *setting,
 /* Reads a YAML file and hands over each setting in it, once. */
 int settings_yaml_read(const char *file, const struct catalog *catalog, setting_entry_fn *entry,
                        void *context, struct err *err) MUST_CHECK;
+
+/* One connection carries all of an exchange, and the exchange says how much that may be: more is
+ * -EINVAL, and err says of which. */
+int settings_check_streams(const struct settings *settings, struct err *err) MUST_CHECK;
 
 /* "FILE:1:2: ", "environment variable NAME: " or "--set: ", and the rest; returns -EINVAL. */
 int settings_fail(struct err *err, const struct setting_place *place, const char *format, ...)

@@ -310,18 +310,21 @@ static void passwords_are_masked(void **state)
 static void same_value_as_default_is_no_error(void **state)
 {
     (void)state;
-    struct settings settings = load_file("kafka: { enabled: false, topic: tickwire.market,\n"
-                                         "         properties: {} }\n"
-                                         "http: { allowed_origins: [\"*\"], threads: 1,\n"
-                                         "        trusted_proxies: [], tls: { cert: \"\" } }\n"
-                                         "auth: { mode: none, jwt: { audience: \"\" } }\n"
-                                         "cluster: { role: auto, peers: [] }\n"
-                                         "exchanges: { upbit: { connections: 1 } }\n"
-                                         "backfill: { enabled: false }\n"
-                                         "proxy: \"\"\n"
-                                         "database: { url: \"sqlite:tickwire.db\" }\n");
+    struct settings settings =
+        load_file("kafka: { enabled: false, topic: tickwire.market,\n"
+                  "         properties: {} }\n"
+                  "http: { allowed_origins: [\"*\"], threads: 1,\n"
+                  "        trusted_proxies: [], tls: { cert: \"\" } }\n"
+                  "auth: { mode: none, jwt: { audience: \"\" } }\n"
+                  "cluster: { role: auto, peers: [] }\n"
+                  "exchanges: { upbit: { connections: 1 }, binance: { connections: 2 } }\n"
+                  "backfill: { enabled: false }\n"
+                  "proxy: \"\"\n"
+                  "database: { url: \"sqlite:tickwire.db\" }\n");
     assert_false(settings.backfill.enabled);
     assert_int_equal(settings.http.threads, 1);
+    assert_int_equal(exchange_of(&settings, "binance")->connections, 2);
+    assert_int_equal(exchange_of(&settings, "upbit")->connections, 1);
     settings_release(&settings);
 }
 

@@ -377,6 +377,21 @@ bool setting_read_text(const struct setting *setting, struct slice text, void *f
     return taken;
 }
 
+size_t setting_size(const struct setting *setting)
+{
+    static const size_t sizes[] = {
+        [SETTING_BOOL] = sizeof(bool),
+        [SETTING_INTEGER] = sizeof(int64_t),
+        [SETTING_DURATION] = sizeof(int64_t),
+        [SETTING_SIZE] = sizeof(int64_t),
+        [SETTING_TEXT] = sizeof(char *),
+        [SETTING_WORD] = sizeof(int),
+        [SETTING_LIST] = sizeof(struct text_list),
+        [SETTING_MAP] = sizeof(struct text_map),
+    };
+    return sizes[setting->row->type];
+}
+
 void setting_clear(const struct setting *setting, void *field)
 {
     switch (setting->row->type) {

@@ -87,11 +87,11 @@ static const char reference_head[] =
     "bytes. Lists are `[a, b]` in YAML and `a,b` in the environment and `--set`; names and values\n"
     "are `{a: b}` and `a=b`.\n"
     "\n"
-    "A *live* key will be applied by a reload, the others need a *restart*. Reloading is not "
-    "built\n"
-    "yet: in this version every change needs a restart. SIGHUP reads certificate, key and\n"
-    "tokens again (docs/access.md). Keys marked *not built yet* are known, but this version takes\n"
-    "nothing but their default.\n";
+    "SIGHUP reads the file again: a *live* key has its new value at once, the others keep theirs\n"
+    "until a *restart*, and the log says which is which. A file with an error changes nothing. "
+    "The\n"
+    "same signal reads certificate, key and tokens again (docs/access.md). Keys marked *not built\n"
+    "yet* are known, but this version takes nothing but their default.\n";
 
 /* A range as it is written in YAML, through a setting that has the row's type. */
 static void write_bound(const struct setting_row *row, int64_t bound, struct buffer *out)
