@@ -28,7 +28,20 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "State of an exchange: 0 connecting, 1 live, 2 stale, 3 down")                               \
     X(EXCHANGE_AGE, "exchange_last_message_timestamp_seconds", METRIC_GAUGE,                       \
       "Wall time of the last message of an exchange")                                              \
-    X(RECONNECTS, "reconnects_total", METRIC_COUNTER, "Connections to an exchange that ended")     \
+    X(RECONNECTS, "reconnects_total", METRIC_COUNTER,                                              \
+      "Connections to an exchange that ended, by reason")                                          \
+    X(EXCHANGE_CONNECTIONS, "exchange_connections", METRIC_GAUGE,                                  \
+      "Connections to an exchange that are open")                                                  \
+    X(EXCHANGE_PAUSED, "exchange_paused_until_timestamp_seconds", METRIC_GAUGE,                    \
+      "Wall time until which an exchange wants nothing from us; 0: it takes requests")             \
+    X(CHANNEL_AGE, "channel_last_message_timestamp_seconds", METRIC_GAUGE,                         \
+      "Wall time of the last data of a channel of an exchange")                                    \
+    X(LOOKS, "staleness_checks_total", METRIC_COUNTER,                                             \
+      "Silences that were looked into, by what was found")                                         \
+    X(QUARANTINED, "quarantined_symbols", METRIC_GAUGE,                                            \
+      "Symbols that the exchange does not list or trade, by exchange")                             \
+    X(TRADES_MISSING, "missing_trades_total", METRIC_COUNTER,                                      \
+      "Trades known by their ids to be missing")                                                   \
     X(PUBLISHED, "published_total", METRIC_COUNTER, "Records numbered by the sequencer, by type")  \
     X(DUPLICATES, "duplicates_dropped_total", METRIC_COUNTER,                                      \
       "Trades that an exchange sent again, dropped")                                               \

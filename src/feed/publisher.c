@@ -3,16 +3,18 @@
  */
 #include "feed/publisher.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "feed/recency.h"
+#include "feed/trade_filter.h"
+#include "feed/trade_order.h"
 #include "market/book.h"
 #include "market/encode.h"
 
 #include <assert.h>
 #include <stdio.h>
-
-#define RECENT_IDS 64 /* trades that an exchange may repeat when a subscription starts */
 
 /* What the publisher knows of one instrument: its record key, and the book as clients have it. */
 struct track {
@@ -22,8 +24,12 @@ struct track {
     bool gap_said;  /* on this connection: a book without a snapshot cannot be vouched for */
     uint32_t bid_count, ask_count;
     struct level *bids, *asks; /* owned; book_depth each, best first */
-    uint32_t recent_next;
-    uint64_t recent[RECENT_IDS]; /* ids of the last trades; 0: none */
+    struct recency book_age, ticker_age, quote_age;
+    struct trade_filter *filter; /* owned */
+    struct trade_order order;    /* where ids are consecutive */
+    int64_t traded_us;           /* receipt of the last trade; 0: none yet */
+    uint32_t dropped;            /* CHANNEL_BITs that were told as not collected */
+    int64_t unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
 };
 
 struct publisher {
@@ -33,7 +39,7 @@ struct publisher {
     struct level *difference; /* owned; room for two sides of 2 * book_depth */
     struct metric *events[EVENT_TYPE_COUNT];
     struct metric *published[EVENT_TYPE_COUNT];
-    struct metric *repeated;
+    struct metric *repeated, *missing;
     struct metric *latency; /* exchange time to receipt */
 };
 
@@ -56,6 +62,7 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
     }
     snprintf(labels, sizeof labels, "exchange=\"%s\"", exchange->name);
     publisher->repeated = metric_series(METRIC_DUPLICATES, labels);
+    publisher->missing = metric_series(METRIC_TRADES_MISSING, labels);
     publisher->latency = metric_series(METRIC_EXCHANGE_LATENCY, labels);
     return publisher;
 }
@@ -97,6 +104,7 @@ static struct track *publisher_track(struct publisher *publisher, struct instrum
     track->key_size = (size_t)size;
     track->bids = memory_array(publisher->book_depth, sizeof(struct level));
     track->asks = memory_array(publisher->book_depth, sizeof(struct level));
+    track->filter = trade_filter_create();
     instrument->context = track;
     return track;
 }
@@ -109,6 +117,8 @@ void publisher_forget(struct publisher *publisher, struct instrument *instrument
         return;
     memory_free(track->bids);
     memory_free(track->asks);
+    trade_filter_destroy(track->filter);
+    trade_order_release(&track->order);
     memory_free(track);
     instrument->context = NULL;
 }
@@ -118,24 +128,148 @@ static struct slice track_key(const struct track *track)
     return (struct slice){.data = track->key, .size = track->key_size};
 }
 
+/* ---- what is said ---- */
+
+/* Where in the stream a decision stands, so that it can be followed through the nodes. */
+static void log_decision(const struct publisher *publisher, const char *what,
+                         const struct event *event, struct slice channel, struct slice reason)
+{
+    const struct sequencer *sequencer = publisher->sequencer;
+    const char *state = event->type == EVENT_STATUS ? status_state_names[event->status.state] : "";
+    log_info("feed", log_text("msg", what), log_text("exchange", publisher->exchange->name),
+             log_slice("symbol",
+                       event->symbol == NULL ? (struct slice){0} : symbol_slice(event->symbol)),
+             log_slice("channel", channel), log_text("state", state), log_slice("reason", reason),
+             log_text("stream", sequencer_stream(sequencer)),
+             log_int("epoch", sequencer_epoch(sequencer)),
+             log_int("seq", sequencer_next(sequencer) - 1));
+}
+
+static bool publish_gap(struct publisher *publisher, const struct track *track,
+                        const struct event *event)
+{
+    if (!publish(publisher, track_key(track), event))
+        return false;
+    log_decision(publisher, "gap", event, event->gap.channel, event->gap.reason);
+    return true;
+}
+
 /* ---- trades ---- */
 
-/*
- * Some exchanges repeat their last trades when a subscription starts (origin snapshot): those that
- * went out already are dropped. Only ids that are numbers are compared; the others pass.
- */
-static bool trade_repeated(struct track *track, const struct trade *trade)
+static void publish_trade(struct publisher *publisher, struct track *track,
+                          const struct event *event)
 {
-    uint64_t id = 0;
-    if (!slice_to_uint64(trade->id, UINT64_MAX, &id) || id == 0)
+    track->traded_us = event->received_us;
+    publish(publisher, track_key(track), event);
+}
+
+struct ordering { /* whose trades are put in order */
+    struct publisher *publisher;
+    struct track *track;
+    const struct symbol *symbol;
+};
+
+static void ordered_take(void *context, const struct event *event)
+{
+    const struct ordering *ordering = context;
+    struct event own = *event;
+    own.symbol = ordering->symbol; /* what waited may have outlived its connection */
+    publish_trade(ordering->publisher, ordering->track, &own);
+}
+
+static void ordered_missing(void *context, const struct trade_hole *hole)
+{
+    const struct ordering *ordering = context;
+    char after[24], before[24];
+    snprintf(after, sizeof after, "%llu", (unsigned long long)hole->after);
+    snprintf(before, sizeof before, "%llu", (unsigned long long)hole->before);
+    uint64_t missing = hole->before - hole->after - 1;
+    struct event gap = {
+        .type = EVENT_GAP,
+        .symbol = ordering->symbol,
+        .received_us = clock_wall_us(),
+        .gap = {.channel = SLICE("trade"),
+                .after_id = slice_of(after),
+                .before_id = slice_of(before),
+                .from_us = hole->from_us,
+                .to_us = hole->to_us,
+                .missing = missing > INT64_MAX ? -1 : (int64_t)missing},
+    };
+    metric_add(ordering->publisher->missing, missing);
+    publish_gap(ordering->publisher, ordering->track, &gap);
+    ordering->track->unheard_us = 0;
+}
+
+static const struct trade_order_callbacks order_callbacks = {.take = ordered_take,
+                                                             .missing = ordered_missing};
+
+static void order_check(struct publisher *publisher, struct instrument *instrument, int64_t now_ns,
+                        bool end)
+{
+    struct track *track = instrument->context;
+    if (track == NULL || track->order.waiting == NULL)
+        return;
+    struct ordering ordering = {
+        .publisher = publisher, .track = track, .symbol = &instrument->symbol};
+    struct trade_order_taker taker = {
+        .callbacks = &order_callbacks, .context = &ordering, .now_ns = now_ns};
+    trade_order_check(&track->order, &taker, end);
+}
+
+void publisher_check(struct publisher *publisher, struct instruments *instruments, int64_t now_ns)
+{
+    if (!publisher->exchange->trade_ids_consecutive)
+        return;
+    for (uint32_t i = 0; i < instruments_count(instruments); i++)
+        order_check(publisher, instruments_at(instruments, i), now_ns, false);
+}
+
+/* Nobody can tell by ids what was traded while there was no connection. */
+static void publish_unheard(struct publisher *publisher, struct track *track,
+                            const struct symbol *symbol, int64_t received_us)
+{
+    struct event gap = {
+        .type = EVENT_GAP,
+        .symbol = symbol,
+        .received_us = received_us,
+        .gap = {.channel = SLICE("trade"),
+                .from_us = track->unheard_us,
+                .to_us = received_us,
+                .missing = -1,
+                .reason = SLICE("no connection")},
+    };
+    track->unheard_us = 0;
+    publish_gap(publisher, track, &gap);
+}
+
+static bool take_trade(struct publisher *publisher, unsigned source, struct instrument *instrument,
+                       const struct event *event)
+{
+    struct track *track = instrument->context;
+    if (!trade_filter_pass(track->filter, source, event)) {
+        metric_add(publisher->repeated, 1);
+        if (event->trade.origin == TRADE_SNAPSHOT)
+            track->unheard_us = 0; /* the exchange's newest is one that we had */
         return false;
-    if (trade->origin == TRADE_SNAPSHOT)
-        for (size_t i = 0; i < RECENT_IDS; i++)
-            if (track->recent[i] == id)
-                return true;
-    track->recent[track->recent_next] = id;
-    track->recent_next = (track->recent_next + 1) % RECENT_IDS;
-    return false;
+    }
+    if (!publisher->exchange->trade_ids_consecutive) {
+        if (track->unheard_us != 0)
+            publish_unheard(publisher, track, event->symbol, event->received_us);
+        publish_trade(publisher, track, event);
+        return true;
+    }
+    struct ordering ordering = {
+        .publisher = publisher, .track = track, .symbol = &instrument->symbol};
+    struct trade_order_taker taker = {
+        .callbacks = &order_callbacks, .context = &ordering, .now_ns = clock_monotonic_ns()};
+    trade_order_put(&track->order, &taker, event);
+    return true;
+}
+
+bool publisher_knows(struct publisher *publisher, struct instrument *instrument,
+                     const struct event *trade)
+{
+    return trade_filter_knows(publisher_track(publisher, instrument)->filter, trade);
 }
 
 /* ---- books ---- */
@@ -152,17 +286,20 @@ static void book_not_vouched(struct publisher *publisher, struct track *track,
         .received_us = received_us,
         .gap = {.channel = SLICE("book"), .missing = -1, .reason = reason},
     };
-    track->gap_said = publish(publisher, track_key(track), &gap);
+    track->gap_said = publish_gap(publisher, track, &gap);
     track->book_sent = false;
 }
 
-void publisher_book_missing(struct publisher *publisher, struct instrument *instrument,
-                            int64_t received_us)
+void publisher_missing(struct publisher *publisher, struct instrument *instrument,
+                       int64_t received_us)
 {
     struct track *track = publisher_track(publisher, instrument);
-    if (!track->book_sent)
+    if ((instrument->wanted & CHANNEL_BIT(CHANNEL_BOOK)) != 0 && !track->book_sent)
         book_not_vouched(publisher, track, &instrument->symbol, SLICE("no snapshot came"),
                          received_us);
+    if ((instrument->wanted & CHANNEL_BIT(CHANNEL_TRADE)) != 0 && track->unheard_us != 0 &&
+        !publisher->exchange->trade_ids_consecutive)
+        publish_unheard(publisher, track, &instrument->symbol, received_us);
 }
 
 void publisher_lost(struct publisher *publisher, struct instruments *instruments,
@@ -171,7 +308,12 @@ void publisher_lost(struct publisher *publisher, struct instruments *instruments
     for (uint32_t i = 0; i < instruments_count(instruments); i++) {
         struct instrument *instrument = instruments_at(instruments, i);
         struct track *track = instrument->context;
-        if (track != NULL && track->book_sent)
+        if (track == NULL)
+            continue;
+        order_check(publisher, instrument, 0, true);
+        if (track->unheard_us == 0)
+            track->unheard_us = track->traded_us;
+        if (track->book_sent)
             book_not_vouched(publisher, track, &instrument->symbol, SLICE("connection lost"),
                              received_us);
     }
@@ -182,8 +324,25 @@ void publisher_restart(struct publisher *publisher, struct instruments *instrume
     (void)publisher;
     for (uint32_t i = 0; i < instruments_count(instruments); i++) {
         struct track *track = instruments_at(instruments, i)->context;
-        if (track != NULL)
-            track->gap_said = false;
+        if (track == NULL)
+            continue;
+        track->gap_said = false;
+        track->book_age = track->ticker_age = track->quote_age = (struct recency){0};
+    }
+}
+
+void publisher_end_source(struct publisher *publisher, struct instruments *instruments,
+                          unsigned source)
+{
+    (void)publisher;
+    for (uint32_t i = 0; i < instruments_count(instruments); i++) {
+        struct track *track = instruments_at(instruments, i)->context;
+        if (track == NULL)
+            continue;
+        trade_filter_restart(track->filter, source);
+        recency_end(&track->book_age, source);
+        recency_end(&track->ticker_age, source);
+        recency_end(&track->quote_age, source);
     }
 }
 
@@ -255,42 +414,114 @@ static void observe_latency(struct publisher *publisher, const struct event *eve
         metric_observe(publisher->latency, event->received_us - event->exchange_us);
 }
 
-void publisher_event(struct publisher *publisher, struct instrument *instrument,
+/* What says which of two states of one kind is the newer one. */
+static int64_t event_order(const struct event *event)
+{
+    return event->order_id != 0 ? event->order_id : event->exchange_us;
+}
+
+enum channel channel_of_event(enum event_type type)
+{
+    switch (type) {
+    case EVENT_TRADE:
+        return CHANNEL_TRADE;
+    case EVENT_TICKER:
+        return CHANNEL_TICKER;
+    case EVENT_QUOTE:
+        return CHANNEL_QUOTE;
+    case EVENT_BOOK:
+        return CHANNEL_BOOK;
+    case EVENT_STATUS:
+    case EVENT_GAP:
+    case EVENT_EPOCH:
+    case EVENT_CANDLE:
+    case EVENT_TYPE_COUNT:
+        break;
+    }
+    return CHANNEL_COUNT;
+}
+
+static void notice_channel(struct publisher *publisher, const struct instrument *instrument,
+                           enum status_state state, enum channel channel, struct slice reason)
+{
+    struct publisher_notice notice = {.state = state,
+                                      .reason = reason,
+                                      .symbol = &instrument->symbol,
+                                      .channel = slice_of(channel_names[channel])};
+    publisher_status(publisher, &notice, clock_wall_us());
+}
+
+void publisher_drop(struct publisher *publisher, struct instrument *instrument, uint32_t channels,
+                    struct slice reason)
+{
+    struct track *track = publisher_track(publisher, instrument);
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+        if ((channels & ~track->dropped & CHANNEL_BIT(c)) != 0)
+            notice_channel(publisher, instrument, STATUS_DOWN, (enum channel)c, reason);
+    track->dropped |= channels;
+    if ((channels & CHANNEL_BIT(CHANNEL_BOOK)) != 0)
+        track->book_sent = track->gap_said = false;
+    if ((channels & CHANNEL_BIT(CHANNEL_TRADE)) != 0) {
+        trade_order_release(&track->order); /* what is traded meanwhile is not missing */
+        track->traded_us = track->unheard_us = 0;
+    }
+}
+
+/* It is collected again. */
+static void take_up(struct publisher *publisher, const struct instrument *instrument,
+                    struct track *track, enum channel channel)
+{
+    if ((track->dropped & CHANNEL_BIT(channel)) == 0)
+        return;
+    track->dropped &= ~CHANNEL_BIT(channel);
+    notice_channel(publisher, instrument, STATUS_LIVE, channel, (struct slice){0});
+}
+
+bool publisher_event(struct publisher *publisher, unsigned source, struct instrument *instrument,
                      const struct event *event)
 {
     struct track *track = publisher_track(publisher, instrument);
+    enum channel channel = channel_of_event(event->type);
+    if (channel != CHANNEL_COUNT)
+        take_up(publisher, instrument, track, channel);
     metric_add(publisher->events[event->type], 1);
     observe_latency(publisher, event);
     switch (event->type) {
     case EVENT_TRADE:
-        if (trade_repeated(track, &event->trade))
-            metric_add(publisher->repeated, 1);
-        else
-            publish(publisher, track_key(track), event);
-        return;
+        return take_trade(publisher, source, instrument, event);
     case EVENT_TICKER:
+        return recency_pass(&track->ticker_age, source, event_order(event)) &&
+               publish(publisher, track_key(track), event);
     case EVENT_QUOTE:
-        publish(publisher, track_key(track), event);
-        return;
+        return recency_pass(&track->quote_age, source, event_order(event)) &&
+               publish(publisher, track_key(track), event);
     case EVENT_BOOK:
+        if (!recency_pass(&track->book_age, source, event_order(event)))
+            return false;
         publish_book(publisher, track, event);
-        return;
+        return true;
     case EVENT_STATUS:
     case EVENT_GAP:
     case EVENT_EPOCH:
     case EVENT_CANDLE: /* the stream has no type for it yet */
     case EVENT_TYPE_COUNT:
-        return;
+        return false;
     }
+    return false;
 }
 
-void publisher_status(struct publisher *publisher, enum status_state state, struct slice reason,
+void publisher_status(struct publisher *publisher, const struct publisher_notice *notice,
                       int64_t received_us)
 {
+    char key[LIMIT_KEY];
     struct event event = {
         .type = EVENT_STATUS,
+        .symbol = notice->symbol,
         .received_us = received_us,
-        .status = {.state = state, .reason = reason},
+        .status = {.state = notice->state, .reason = notice->reason, .channel = notice->channel},
     };
-    publish(publisher, slice_of(publisher->exchange->name), &event);
+    snprintf(key, sizeof key, "%s%s%s", publisher->exchange->name,
+             notice->symbol == NULL ? "" : ":", notice->symbol == NULL ? "" : notice->symbol->text);
+    if (publish(publisher, slice_of(key), &event))
+        log_decision(publisher, "status", &event, notice->channel, notice->reason);
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From an exchange's events to numbered records: what the stream carries of an event, and of a book
- * the differences between one view of `book_depth` levels a side and the next. One publisher an
- * exchange; all share the node's sequencer. Nothing is allocated per message.
+ * the differences between one view of `book_depth` levels a side and the next. The same event may
+ * come from several connections (`source`): the first one counts, trades by their key, what carries
+ * a whole state by its age. One publisher an exchange; all share the node's sequencer. Nothing is
+ * allocated per message, unless trades are missing.
+ *
+ * An instrument is the session's own, not a connection's. Its context is the publisher's; freed by
+ * publisher_forget.
  */
 #pragma once
 
@@ -16,25 +21,52 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
                                    uint32_t book_depth) MUST_CHECK;
 void publisher_destroy(struct publisher *publisher);
 
-/* One decoded event of this instrument, whose context becomes the publisher's; freed by
- * publisher_forget. */
-void publisher_event(struct publisher *publisher, struct instrument *instrument,
+/* CHANNEL_COUNT: it is of none. */
+enum channel channel_of_event(enum event_type type);
+
+/* One decoded event of this instrument. source: below TRADE_FILTER_SOURCES. False: it was there
+ * before, or something newer is. */
+bool publisher_event(struct publisher *publisher, unsigned source, struct instrument *instrument,
                      const struct event *event);
 
-/* The book of this instrument was asked for and has not come: says so with a `gap`, unless clients
- * have it. */
-void publisher_book_missing(struct publisher *publisher, struct instrument *instrument,
-                            int64_t received_us);
+/* Whether this trade came before, from any source. */
+bool publisher_knows(struct publisher *publisher, struct instrument *instrument,
+                     const struct event *trade);
 
-/* The connection is gone: books that clients have are no longer the exchange's, and a `gap` says
+/* Holes in trade ids that have been open long enough are declared. To be called often. */
+void publisher_check(struct publisher *publisher, struct instruments *instruments, int64_t now_ns);
+
+/* What was asked for and has not come in time is declared by `gap`: a book, unless clients have it,
+ * and trades made while there was no connection, unless none is known to be missing. */
+void publisher_missing(struct publisher *publisher, struct instrument *instrument,
+                       int64_t received_us);
+
+/* No connection is left: books that clients have are no longer the exchange's, and a `gap` says
  * so. */
 void publisher_lost(struct publisher *publisher, struct instruments *instruments,
                     int64_t received_us);
 
-/* A new connection: what could not be vouched for is said again. */
+/* A connection again: what could not be vouched for is said again. */
 void publisher_restart(struct publisher *publisher, struct instruments *instruments);
+
+/* A connection has ended: its source's number may be used by another one. */
+void publisher_end_source(struct publisher *publisher, struct instruments *instruments,
+                          unsigned source);
 void publisher_forget(struct publisher *publisher, struct instrument *instrument);
 
-/* A `status` of the whole exchange. received_us: when it was noticed. */
-void publisher_status(struct publisher *publisher, enum status_state state, struct slice reason,
+/* These CHANNEL_BITs of it are not collected any more, and a `status` says so; another one when they
+ * come again. Clients forget what they had. */
+void publisher_drop(struct publisher *publisher, struct instrument *instrument, uint32_t channels,
+                    struct slice reason);
+
+struct publisher_notice {
+    enum status_state state;
+    struct slice reason;          /* empty: none */
+    const struct symbol *symbol;  /* NULL: the whole exchange */
+    struct slice channel;         /* empty: all */
+};
+
+/* A `status`, and a line of log that says where in the stream it stands. received_us: when it was
+ * noticed. */
+void publisher_status(struct publisher *publisher, const struct publisher_notice *notice,
                       int64_t received_us);

@@ -1,458 +1,496 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection at a time: asked for what is missing, kept alive, and opened again for ever. */
-#include "feed/session.h"
+/* What is told of an exchange, what is wanted of it, and the tick that looks after both. */
+#include "feed/session_priv.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/metrics.h"
-#include "base/random.h"
-#include "feed/backoff.h"
-#include "feed/budget.h"
-#include "net/ws_client.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
-#define NS_PER_MS 1000000
-#define NS_PER_US 1000
-#define WATCH_MS 1000
-#define CLOSE_NORMAL 1000
+#define LOOK_FIRST_MS 10000 /* between fresh subscriptions for what REST does not say */
+#define LOOK_MOST_MS (10 * 60 * 1000)
 
-/* Upbit takes all symbols of all channels in one message: each code with quotes and a comma. */
-static_assert(LIMIT_REQUEST >
-                  LIMIT_EXCHANGE_SYMBOLS * CHANNEL_COUNT * (LIMIT_NATIVE_SYMBOL + 3) + KIBIBYTE,
-              "the largest request fits");
+#define STALE_REASON "the exchange has newer data than it sent"
+#define UNLISTED_REASON "the exchange does not list or trade it"
+#define DROPPED_REASON "not collected any more"
 
-struct session {
-    const struct exchange *exchange;
-    struct loop *loop;
-    struct publisher *publisher;
-    struct instruments *instruments;
-    struct ws_client *client; /* NULL between connections */
-    struct tls_context *tls;  /* owned; made for the first connection to a wss URL */
-    bool open;
-    struct timer *retry_timer, *request_timer, *ping_timer, *watch_timer;
-    struct backoff backoff;
-    struct budget budgets[COUNT_OF(((struct exchange_limits *)0)->messages)];
-    struct budget connects;
-    enum status_state state;
-    int64_t since_us;
-    int64_t opened_ns;
-    int64_t heard_ns;   /* of the last message or control frame */
-    bool refusal_told;  /* on this connection: one is enough, they come together */
-    bool books_checked; /* what did not come in time has been told */
-    int64_t last_message_us;
-    uint64_t request_id;
-    struct buffer request;
-    void *adapter_state; /* NULL when the adapter keeps none */
-    struct event_batch *batch;
-    struct metric *verdicts[DECODE_VERDICT_COUNT];
-    struct metric *malformed, *left_out, *reconnects, *state_gauge, *age, *publish_latency;
-    char url[LIMIT_URL];
+static const char *const end_reason_names[END_REASON_COUNT] = {
+    [END_CLOSED] = "closed",
+    [END_LOST] = "lost",
+    [END_REFUSED] = "refused",
+    [END_SILENT] = "silent",
+    [END_STALE] = "stale",
+    [END_LIFETIME] = "lifetime",
+    [END_LEAVING] = "leaving",
+    [END_MAINTENANCE] = "maintenance",
+    [END_PAUSED] = "paused",
+    [END_CHANGED] = "changed",
 };
-
-static void session_connect(void *context);
 
 /* ---- what it says ---- */
 
-static void session_set_state(struct session *session, enum status_state state, struct slice reason)
+void session_set_state(struct session *session, enum status_state state, const char *reason)
 {
+    struct slice text = reason == NULL ? (struct slice){0} : slice_of(reason);
+    if (text.size >= sizeof session->reason)
+        text.size = sizeof session->reason - 1;
+    if (text.size > 0)
+        memmove(session->reason, text.data, text.size);
+    session->reason[text.size] = '\0';
     session->state = state;
     session->since_us = clock_wall_us();
     metric_set(session->state_gauge, (int64_t)state);
-    publisher_status(session->publisher, state, reason, session->since_us);
+    publisher_status(session->publisher,
+                     &(struct publisher_notice){.state = state, .reason = slice_of(session->reason)},
+                     session->since_us);
 }
 
-static void session_count_verdict(struct session *session, enum decode_verdict verdict)
+uint32_t session_open_count(const struct session *session)
 {
-    metric_add(session->verdicts[verdict], 1);
-    if (verdict == DECODE_MALFORMED)
-        metric_add(session->malformed, 1);
-}
-
-/* ---- asking ---- */
-
-static int64_t session_wait_ns(const struct session *session, int64_t now_ns)
-{
-    int64_t wait = 0;
-    for (size_t i = 0; i < COUNT_OF(session->budgets); i++) {
-        int64_t one = budget_wait_ns(&session->budgets[i], now_ns);
-        wait = one > wait ? one : wait;
+    uint32_t count = 0;
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        const struct member *member = &session->members[i];
+        count += member->lane != NULL && member->link != NULL && link_is_open(member->link);
     }
-    return wait;
+    return count;
 }
 
-static void session_spend(struct session *session)
+static void session_follow(struct session *session)
 {
-    for (size_t i = 0; i < COUNT_OF(session->budgets); i++)
-        budget_spend(&session->budgets[i], clock_monotonic_ns());
+    session->anything_wanted = false;
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        session->anything_wanted |= instruments_at(session->catalogue, i)->wanted != 0;
+    for (unsigned i = 0; i < MEMBERS_MAX; i++)
+        if (session->members[i].link != NULL && session->members[i].lane != NULL)
+            link_follow(session->members[i].link, session->catalogue);
+    if (session_open_count(session) > 0)
+        units_follow(session->units, clock_monotonic_ns());
 }
 
-/* Sends what is wanted and not yet asked for, as far as the message limit goes; the timer does the
- * rest. */
-static void session_send_requests(void *context)
+/* ---- staleness ---- */
+
+static void on_units_notice(void *context, const struct unit_scope *scope, bool stale)
 {
     struct session *session = context;
-    while (session->open) {
-        int64_t wait_ns = session_wait_ns(session, clock_monotonic_ns());
-        if (wait_ns > 0) {
-            timer_start(session->request_timer, (uint64_t)(wait_ns / NS_PER_MS) + 1, 0);
-            return;
-        }
-        buffer_clear(&session->request);
-        session->request_id++;
-        if (session->exchange->next_request(session->instruments, session->request_id,
-                                            &session->request) == 0)
-            return;
-        assert(!session->request.overflowed);
-        session_spend(session);
-        log_debug("feed", log_text("msg", "request sent"),
-                  log_text("exchange", session->exchange->name),
-                  log_slice("text", buffer_slice(&session->request)));
-        if (!ws_client_send(session->client, WS_TEXT, buffer_slice(&session->request)))
-            return;
-    }
-}
-
-/* A ping that the limit does not allow now is left out: the next interval comes soon enough. */
-static void session_ping(void *context)
-{
-    struct session *session = context;
-    if (!session->open || session_wait_ns(session, clock_monotonic_ns()) > 0)
+    const char *reason = stale ? STALE_REASON : NULL;
+    enum status_state state = stale ? STATUS_STALE : STATUS_LIVE;
+    if (scope->instrument == NULL && scope->channel == CHANNEL_COUNT) {
+        session_set_state(session, state, reason);
         return;
-    session_spend(session);
-    const char *text = session->exchange->ping_text;
-    ws_client_send(session->client, text == NULL ? WS_PING : WS_TEXT, slice_of(text));
-}
-
-/* ---- watching ---- */
-
-static bool passed(int64_t since_ns, int64_t now_ns, int64_t limit_ms)
-{
-    return now_ns - since_ns >= limit_ms * NS_PER_MS;
-}
-
-/* Books that were asked for and did not come in time are declared. */
-static void session_check_books(struct session *session)
-{
-    session->books_checked = true;
-    for (uint32_t i = 0; i < instruments_count(session->instruments); i++) {
-        struct instrument *instrument = instruments_at(session->instruments, i);
-        if (instrument->wanted & CHANNEL_BIT(CHANNEL_BOOK))
-            publisher_book_missing(session->publisher, instrument, clock_wall_us());
     }
+    struct publisher_notice notice = {
+        .state = state,
+        .reason = stale ? slice_of(reason) : (struct slice){0},
+        .symbol = scope->instrument == NULL ? NULL : &scope->instrument->symbol,
+        .channel = slice_of(channel_names[scope->channel]),
+    };
+    publisher_status(session->publisher, &notice, clock_wall_us());
 }
 
-/*
- * A connection that says nothing at all, or on which no data comes after it was asked for, is
- * ended: the next one may do better. (That a channel or a symbol falls silent is another matter,
- * and comes with a later version.)
- */
-static void session_watch(void *context)
+/* What is stale, or can't be judged by REST, gets a fresh subscription, ever more seldom while that
+ * does not help. */
+static void look_afresh(struct session *session, uint32_t unknown, int64_t now_ns)
+{
+    if (unknown == 0 && units_stale(session->units) == 0) {
+        if (session->look_ns != 0 && now_ns - session->look_ns > LOOK_MOST_MS * INT64_C(NS_PER_MS))
+            session->look_wait_ms = 0;
+        return;
+    }
+    if (now_ns < session->look_ns)
+        return;
+    uint32_t wait_ms = session->look_wait_ms == 0 ? LOOK_FIRST_MS : 2 * session->look_wait_ms;
+    session->look_wait_ms = wait_ms < LOOK_MOST_MS ? wait_ms : LOOK_MOST_MS;
+    session->look_ns = now_ns + session->look_wait_ms * INT64_C(NS_PER_MS);
+    for (unsigned i = 0; i < session->connections; i++)
+        lane_replace(&session->lanes[i], END_STALE);
+}
+
+static void check_staleness(struct session *session, int64_t now_ns)
+{
+    uint32_t unknown = 0;
+    units_check(session->units, now_ns, &unknown);
+    if (session->doctor == NULL)
+        return;
+    doctor_check(session->doctor, now_ns);
+    look_afresh(session, unknown, now_ns);
+}
+
+/* ---- symbols that are no good ---- */
+
+static bool ever_seen(const struct session *session, uint32_t index)
+{
+    for (unsigned i = 0; i < MEMBERS_MAX; i++)
+        if (session->members[i].link != NULL && session->members[i].seen[index] != 0)
+            return true;
+    return false;
+}
+
+static void set_quarantine(struct session *session, struct instrument *instrument, bool bad)
+{
+    uint32_t index = session_index(session, instrument);
+    session->quarantined[index] = bad;
+    log_warn("feed", log_text("msg", bad ? "symbol quarantined" : "symbol taken up again"),
+             log_text("exchange", session->exchange->name),
+             log_text("symbol", instrument->symbol.text), log_text("native", instrument->native));
+    if (bad)
+        publisher_drop(session->publisher, instrument, instrument->wanted, SLICE(UNLISTED_REASON));
+    instrument->wanted = bad ? 0 : session->planned[index];
+    session_follow(session);
+}
+
+static void on_market(void *context, struct instrument *instrument, bool tradable)
+{
+    struct session *session = context;
+    uint32_t index = session_index(session, instrument);
+    if (session->planned[index] == 0)
+        return;
+    if (session->quarantined[index] == tradable && tradable)
+        set_quarantine(session, instrument, false);
+    else if (!session->quarantined[index] && !tradable && session->connected_ns != 0 &&
+             !ever_seen(session, index))
+        set_quarantine(session, instrument, true);
+}
+
+static void on_paused(void *context)
 {
     struct session *session = context;
     int64_t now_ns = clock_monotonic_ns();
-    uint32_t idle_ms = session->exchange->limits.idle_timeout_ms;
-    if (!session->books_checked && passed(session->opened_ns, now_ns, LIMIT_BOOK_MS))
-        session_check_books(session);
-    if (passed(session->heard_ns, now_ns, idle_ms > 0 ? idle_ms : LIMIT_IDLE_MS))
-        ws_client_close(session->client, CLOSE_NORMAL, "nothing came");
-    else if (session->state != STATUS_LIVE && passed(session->opened_ns, now_ns, LIMIT_LIVE_MS))
-        ws_client_close(session->client, CLOSE_NORMAL, "no data came");
+    int64_t until_ns = egress_paused_until_ns(session->options.egress, now_ns);
+    log_warn("feed", log_text("msg", "the exchange paused REST requests and new connections"),
+             log_text("exchange", session->exchange->name),
+             log_int("status", egress_pause_status(session->options.egress)),
+             log_int("for_ms", (until_ns - now_ns) / NS_PER_MS));
 }
 
-/* ---- a connection's life ---- */
-
-static void session_retry_later(struct session *session)
-{
-    uint32_t wait_ms = backoff_next_ms(&session->backoff, random_below(UINT32_MAX));
-    int64_t budget_ms = budget_wait_ns(&session->connects, clock_monotonic_ns()) / NS_PER_MS;
-    if (budget_ms >= wait_ms)
-        wait_ms = (uint32_t)budget_ms + 1;
-    log_info("feed", log_text("msg", "reconnecting later"),
-             log_text("exchange", session->exchange->name), log_int("wait_ms", wait_ms));
-    timer_start(session->retry_timer, wait_ms, 0);
-}
-
-static void session_on_open(void *context)
-{
-    struct session *session = context;
-    session->open = true;
-    session->opened_ns = session->heard_ns = clock_monotonic_ns();
-    session->books_checked = false;
-    session->refusal_told = false;
-    timer_start(session->watch_timer, WATCH_MS, WATCH_MS);
-    for (uint32_t i = 0; i < instruments_count(session->instruments); i++)
-        instruments_at(session->instruments, i)->asked = 0;
-    if (session->adapter_state != NULL)
-        memset(session->adapter_state, 0, session->exchange->state_size);
-    for (size_t i = 0; i < COUNT_OF(session->budgets); i++)
-        budget_init(&session->budgets[i], session->exchange->limits.messages[i].count,
-                    session->exchange->limits.messages[i].window_ms);
-    publisher_restart(session->publisher, session->instruments);
-    log_info("feed", log_text("msg", "connected"), log_text("exchange", session->exchange->name),
-             log_text("url", session->url),
-             log_int("symbols", instruments_count(session->instruments)));
-    uint32_t interval_ms = session->exchange->limits.ping_interval_ms;
-    if (interval_ms > 0)
-        timer_start(session->ping_timer, interval_ms, interval_ms);
-    session_send_requests(session);
-}
-
-static void session_on_closed(void *context, uint16_t close_code, const char *reason)
-{
-    struct session *session = context;
-    if (session->open && clock_monotonic_ns() - session->opened_ns >= BACKOFF_HEALTHY_NS)
-        backoff_reset(&session->backoff);
-    ws_client_destroy(session->client);
-    session->client = NULL;
-    session->open = false;
-    timer_stop(session->ping_timer);
-    timer_stop(session->request_timer);
-    timer_stop(session->watch_timer);
-    metric_add(session->reconnects, 1);
-    char text[LIMIT_REASON];
-    snprintf(text, sizeof text, "connection closed: %u %.150s", close_code, reason);
-    log_warn("feed", log_text("msg", "connection closed, reconnecting"),
-             log_text("exchange", session->exchange->name), log_int("code", close_code),
-             log_text("reason", reason));
-    if (session->state != STATUS_DOWN)
-        session_set_state(session, STATUS_DOWN, slice_of(text));
-    publisher_lost(session->publisher, session->instruments, clock_wall_us());
-    session_retry_later(session);
-}
-
-/* ---- what comes ---- */
-
-static void session_refused(struct session *session)
+void session_refused(struct session *session, struct slice words)
 {
     char text[LIMIT_REASON];
-    struct slice note = session->batch->note;
     log_warn("feed", log_text("msg", "the exchange refused a request"),
-             log_text("exchange", session->exchange->name), log_slice("answer", note));
+             log_text("exchange", session->exchange->name), log_slice("answer", words));
+    if (session->doctor != NULL)
+        doctor_want_markets(session->doctor);
     if (session->refusal_told)
         return;
     session->refusal_told = true;
-    snprintf(text, sizeof text, "refused: %.*s", (int)(note.size < 150 ? note.size : 150),
-             note.data);
-    session_set_state(session, session->state, slice_of(text));
+    snprintf(text, sizeof text, "refused: %.*s", (int)(words.size < 150 ? words.size : 150),
+             words.data);
+    session_set_state(session, session->state, text);
 }
 
-static void session_events(struct session *session)
+static bool anything_unseen(struct session *session)
 {
-    if (session->state != STATUS_LIVE)
-        session_set_state(session, STATUS_LIVE, (struct slice){0});
-    const struct event_batch *batch = session->batch;
-    for (uint32_t i = 0; i < batch->event_count; i++)
-        publisher_event(session->publisher, batch->instrument[i], &batch->event[i]);
-    /* A carrier that accepts later will need its own end of this. */
-    metric_observe(session->publish_latency,
-                   (clock_monotonic_ns() - session->heard_ns) / NS_PER_US);
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        if (instruments_at(session->catalogue, i)->wanted != 0 && !ever_seen(session, i))
+            return true;
+    return false;
 }
 
-static void session_on_message(void *context, enum ws_opcode opcode, char *data, size_t size)
+static uint32_t quarantined_count(const struct session *session)
 {
-    (void)opcode; /* Upbit and Bithumb send their JSON in binary frames */
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        count += session->quarantined[i];
+    return count;
+}
+
+/* Is what stays silent listed at all; is what was not listed so now? */
+static void check_markets(struct session *session, int64_t now_ns)
+{
+    bool again = session->quarantine_ns != 0 &&
+                 now_ns - session->quarantine_ns >= QUARANTINE_AGAIN_MS * INT64_C(NS_PER_MS) &&
+                 quarantined_count(session) > 0;
+    bool first = !session->silent_checked && session->connected_ns != 0 &&
+                 now_ns - session->connected_ns >= LIMIT_BOOK_MS / 2 * INT64_C(NS_PER_MS);
+    if (session->doctor == NULL || (!again && !first))
+        return;
+    session->silent_checked = true;
+    session->quarantine_ns = now_ns;
+    if (again || anything_unseen(session))
+        doctor_want_markets(session->doctor);
+}
+
+/* ---- the tick ---- */
+
+/* What was asked for and did not come in time is declared. */
+static void check_missing(struct session *session, int64_t now_ns)
+{
+    if (session->missing_told || session->connected_ns == 0 ||
+        now_ns - session->connected_ns < LIMIT_BOOK_MS * INT64_C(NS_PER_MS))
+        return;
+    session->missing_told = true;
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        publisher_missing(session->publisher, instruments_at(session->catalogue, i),
+                          clock_wall_us());
+}
+
+static void update_gauges(struct session *session, int64_t now_ns)
+{
+    int64_t until_ns = egress_paused_until_ns(session->options.egress, now_ns);
+    metric_set(session->connections_gauge, session_open_count(session));
+    metric_set(session->quarantined_gauge, quarantined_count(session));
+    metric_set(session->paused_gauge,
+               until_ns == 0 ? 0 : clock_wall_us() + (until_ns - now_ns) / NS_PER_US);
+}
+
+static void session_tick(void *context)
+{
     struct session *session = context;
-    struct decode_input input = {
-        .text = {.data = data, .size = size},
-        .received_us = clock_wall_us(),
-        .instruments = session->instruments,
-    };
-    session->last_message_us = input.received_us;
-    session->heard_ns = clock_monotonic_ns();
-    metric_set(session->age, input.received_us);
-    enum decode_verdict verdict =
-        session->exchange->decode(session->adapter_state, &input, session->batch);
-    session_count_verdict(session, verdict);
-    if (session->batch->left_out > 0)
-        metric_add(session->left_out, session->batch->left_out);
-    switch (verdict) {
-    case DECODE_EVENTS:
-        session_events(session);
-        return;
-    case DECODE_REFUSED:
-        session_refused(session);
-        return;
-    case DECODE_LEAVING:
-        log_info("feed", log_text("msg", "the exchange will disconnect"),
-                 log_text("exchange", session->exchange->name));
-        return;
-    case DECODE_MALFORMED:
-    case DECODE_UNKNOWN_TYPE:
-    case DECODE_UNKNOWN_SYMBOL:
-        log_debug("feed", log_text("msg", "message not used"),
-                  log_text("exchange", session->exchange->name),
-                  log_text("verdict", decode_verdict_names[verdict]),
-                  log_slice("text", (struct slice){.data = data, .size = size < 512 ? size : 512}));
-        return;
-    case DECODE_NOTHING:
-    case DECODE_ACKNOWLEDGED:
-    case DECODE_KEPT_ALIVE:
-    case DECODE_VERDICT_COUNT:
-        return;
+    int64_t now_ns = clock_monotonic_ns();
+    for (unsigned i = 0; i < SESSION_CONNECTIONS_MAX; i++)
+        lane_check(&session->lanes[i], now_ns);
+    publisher_check(session->publisher, session->catalogue, now_ns);
+    check_missing(session, now_ns);
+    check_staleness(session, now_ns);
+    check_markets(session, now_ns);
+    update_gauges(session, now_ns);
+}
+
+/* ---- plans ---- */
+
+static int set_urls(struct session *session, const struct session_plan *plan, struct err *err)
+{
+    char url[LIMIT_URL];
+    int size = snprintf(url, sizeof url, "%s%s", plan->ws_url, session->exchange->ws_path);
+    if (size < 0 || (size_t)size >= sizeof url)
+        return err_set(err, -ENAMETOOLONG, "%s: ws_url is too long", session->exchange->name);
+    if (!slice_copy(slice_of(plan->rest_url), session->rest_url, sizeof session->rest_url))
+        return err_set(err, -ENAMETOOLONG, "%s: rest_url is too long", session->exchange->name);
+    memcpy(session->url, url, (size_t)size + 1);
+    return 0;
+}
+
+/* Looks at everything before anything is changed. */
+static int check_plan(struct session *session, const struct session_plan *plan, struct err *err)
+{
+    const struct exchange *exchange = session->exchange;
+    char native[LIMIT_NATIVE_SYMBOL];
+    size_t fresh = 0;
+    for (size_t i = 0; i < plan->symbol_count; i++) {
+        if (!exchange->to_native(&plan->symbols[i], native))
+            return err_set(err, -EINVAL, "%s: cannot subscribe to %s", exchange->name,
+                           plan->symbols[i].text);
+        fresh += instruments_find(session->catalogue, exchange, slice_of(native)) == NULL;
+    }
+    if (instruments_count(session->catalogue) + fresh > LIMIT_EXCHANGE_SYMBOLS)
+        return err_set(err, -E2BIG, "%s: more than %d symbols since it was started", exchange->name,
+                       LIMIT_EXCHANGE_SYMBOLS);
+    return 0;
+}
+
+static void plan_symbols(struct session *session, const struct session_plan *plan)
+{
+    char native[LIMIT_NATIVE_SYMBOL];
+    memset(session->planned, 0, LIMIT_EXCHANGE_SYMBOLS * sizeof *session->planned);
+    for (size_t i = 0; i < plan->symbol_count; i++) {
+        bool spelt = session->exchange->to_native(&plan->symbols[i], native);
+        assert(spelt); /* check_plan has seen it */
+        (void)spelt;
+        struct instrument *instrument =
+            instruments_add(session->catalogue, &plan->symbols[i], slice_of(native));
+        session->planned[session_index(session, instrument)] = plan->channels;
     }
 }
 
-/* The client has answered a ping already; the exchange counts our pong like any message. */
-static void session_on_control(void *context, enum ws_opcode opcode, struct slice payload)
+static void want_planned(struct session *session)
 {
-    (void)payload;
-    struct session *session = context;
-    session->heard_ns = clock_monotonic_ns();
-    if (opcode == WS_PING)
-        session_spend(session);
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++) {
+        struct instrument *instrument = instruments_at(session->catalogue, i);
+        uint32_t before = instrument->wanted;
+        if (session->planned[i] == 0)
+            session->quarantined[i] = false;
+        instrument->wanted = session->quarantined[i] ? 0 : session->planned[i];
+        if ((before & ~instrument->wanted) != 0)
+            publisher_drop(session->publisher, instrument, before & ~instrument->wanted,
+                           SLICE(DROPPED_REASON));
+        if ((instrument->wanted & ~before) != 0)
+            session->silent_checked = session->missing_told = false;
+    }
+    session_follow(session);
 }
 
-static const struct ws_client_callbacks session_callbacks = {
-    .on_open = session_on_open,
-    .on_message = session_on_message,
-    .on_control = session_on_control,
-    .on_closed = session_on_closed,
-};
-
-/* The authorities are read once, not for each attempt. */
-static int session_trust(struct session *session, struct err *err)
+static int trust(struct session *session, struct err *err)
 {
-    bool needed = slice_starts_with(slice_of(session->url), SLICE("wss://"));
+    bool needed = slice_starts_with(slice_of(session->url), SLICE("wss:")) ||
+                  slice_starts_with(slice_of(session->url), SLICE("https:")) ||
+                  slice_starts_with(slice_of(session->rest_url), SLICE("https:"));
     if (!needed || session->tls != NULL)
         return 0;
     return tls_context_create_client(NULL, &session->tls, err);
 }
 
-static int session_open(struct session *session, struct err *err)
+static const struct doctor_callbacks doctor_callbacks = {.market = on_market, .paused = on_paused};
+
+static int open_doctor(struct session *session, struct err *err)
 {
-    int failed = session_trust(session, err);
-    if (failed != 0)
+    int failed = trust(session, err);
+    doctor_destroy(session->doctor);
+    session->doctor = NULL;
+    if (failed != 0 || session->options.blind)
         return failed;
-    const struct ws_client_options options = {
-        .url = session->url,
+    const struct doctor_options options = {
+        .loop = session->options.loop,
+        .exchange = session->exchange,
+        .rest_url = session->rest_url,
         .tls = session->tls,
-        .message_max = LIMIT_EXCHANGE_MESSAGE,
-        .queue_max = 2 * LIMIT_REQUEST,
-        .connect_ms = LIMIT_CONNECT_MS,
+        .proxy = session->options.proxy,
+        .egress = session->options.egress,
+        .catalogue = session->catalogue,
+        .units = session->units,
     };
-    return ws_client_open(session->loop, &options, &session_callbacks, session, &session->client,
-                          err);
+    session->doctor = doctor_create(&options, &doctor_callbacks, session);
+    return 0;
 }
 
-static void session_connect(void *context)
+static void set_numbers(struct session *session, const struct session_plan *plan)
 {
-    struct session *session = context;
-    struct err err = {0};
-    budget_spend(&session->connects, clock_monotonic_ns());
-    if (session->state != STATUS_CONNECTING)
-        session_set_state(session, STATUS_CONNECTING, (struct slice){0});
-    if (session_open(session, &err) == 0)
-        return;
-    /* Wrong in itself: no attempt will mend it, a new configuration will. */
-    log_error("feed", log_text("msg", "cannot connect to this url, staying down"),
-              log_text("exchange", session->exchange->name), log_text("url", session->url),
-              log_text("error", err.text));
-    session_set_state(session, STATUS_DOWN, slice_of(err.text));
+    session->connections = plan->connections;
+    session->stale_after_ms = plan->stale_after_ms;
+    session->lifetime_ms = plan->lifetime_ms != 0
+                               ? plan->lifetime_ms
+                               : (int64_t)session->exchange->limits.lifetime_s * 1000;
+    units_allow(session->units, plan->stale_after_ms);
+}
+
+static void change_connections(struct session *session, bool elsewhere)
+{
+    for (unsigned i = 0; i < SESSION_CONNECTIONS_MAX; i++) {
+        struct lane *lane = &session->lanes[i];
+        if (i >= session->connections)
+            lane_empty(lane, END_CHANGED);
+        else if (lane->current == NULL)
+            lane_connect(lane);
+        else if (elsewhere)
+            lane_move(lane);
+    }
+}
+
+int session_change(struct session *session, const struct session_plan *plan, struct err *err)
+{
+    char url[LIMIT_URL], rest_url[LIMIT_URL];
+    int failed = check_plan(session, plan, err);
+    memcpy(url, session->url, sizeof url);
+    memcpy(rest_url, session->rest_url, sizeof rest_url);
+    if (failed == 0)
+        failed = set_urls(session, plan, err);
+    if (failed != 0)
+        return failed;
+    bool elsewhere = strcmp(url, session->url) != 0;
+    if (elsewhere || strcmp(rest_url, session->rest_url) != 0)
+        failed = open_doctor(session, err);
+    set_numbers(session, plan);
+    plan_symbols(session, plan);
+    want_planned(session);
+    change_connections(session, elsewhere);
+    return failed;
 }
 
 /* ---- making and ending ---- */
 
-static void session_make_metrics(struct session *session)
+static void make_metrics(struct session *session)
 {
     char labels[LIMIT_METRIC_LABELS];
     const char *name = session->exchange->name;
     for (int i = 0; i < DECODE_VERDICT_COUNT; i++) {
         snprintf(labels, sizeof labels, "exchange=\"%s\",verdict=\"%s\"", name,
                  decode_verdict_names[i]);
-        session->verdicts[i] = metric_series(METRIC_MESSAGES_RECEIVED, labels);
+        session->link_metrics.verdicts[i] = metric_series(METRIC_MESSAGES_RECEIVED, labels);
+    }
+    for (int i = 0; i < END_REASON_COUNT; i++) {
+        snprintf(labels, sizeof labels, "exchange=\"%s\",reason=\"%s\"", name, end_reason_names[i]);
+        session->reconnects[i] = metric_series(METRIC_RECONNECTS, labels);
+    }
+    for (int i = 0; i < CHANNEL_COUNT; i++) {
+        snprintf(labels, sizeof labels, "exchange=\"%s\",channel=\"%s\"", name, channel_names[i]);
+        session->channel_age[i] = metric_series(METRIC_CHANNEL_AGE, labels);
+    }
+    for (int i = 0; i < 2; i++) {
+        snprintf(labels, sizeof labels, "exchange=\"%s\",found=\"%s\"", name,
+                 i == 0 ? "stale" : "quiet");
+        session->looks[i] = metric_series(METRIC_LOOKS, labels);
     }
     snprintf(labels, sizeof labels, "exchange=\"%s\"", name);
-    session->malformed = metric_series(METRIC_DECODE_ERRORS, labels);
-    session->left_out = metric_series(METRIC_FIELDS_LEFT_OUT, labels);
-    session->reconnects = metric_series(METRIC_RECONNECTS, labels);
+    session->link_metrics.malformed = metric_series(METRIC_DECODE_ERRORS, labels);
+    session->link_metrics.left_out = metric_series(METRIC_FIELDS_LEFT_OUT, labels);
     session->state_gauge = metric_series(METRIC_EXCHANGE_STATE, labels);
     session->age = metric_series(METRIC_EXCHANGE_AGE, labels);
+    session->connections_gauge = metric_series(METRIC_EXCHANGE_CONNECTIONS, labels);
+    session->paused_gauge = metric_series(METRIC_EXCHANGE_PAUSED, labels);
+    session->quarantined_gauge = metric_series(METRIC_QUARANTINED, labels);
     session->publish_latency = metric_series(METRIC_PUBLISH_LATENCY, labels);
 }
 
-bool session_want(struct session *session, const struct symbol *symbol, uint32_t channels)
+static void make_parts(struct session *session, const struct session_plan *plan)
 {
-    char native[LIMIT_NATIVE_SYMBOL];
-    if (!session->exchange->to_native(symbol, native))
-        return false;
-    struct instrument *instrument = instruments_add(session->instruments, symbol, slice_of(native));
-    if (instrument == NULL)
-        return false;
-    instrument->wanted = channels;
-    session_send_requests(session);
-    return true;
+    const struct session_options *options = &session->options;
+    session->publisher =
+        publisher_create(session->exchange, options->sequencer, options->book_depth);
+    session->catalogue = instruments_create(LIMIT_EXCHANGE_SYMBOLS, false);
+    session->quarantined = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->quarantined);
+    session->planned = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->planned);
+    session->units =
+        units_create(session->catalogue, plan->stale_after_ms, on_units_notice, session);
+    session->batch = memory_alloc(sizeof *session->batch);
+    session->tick_timer = timer_create_on(options->loop, session_tick, session);
+    for (unsigned i = 0; i < SESSION_CONNECTIONS_MAX; i++)
+        lane_init(&session->lanes[i], session, i);
+    for (unsigned i = 0; i < MEMBERS_MAX; i++)
+        member_init(&session->members[i], session, i);
+    make_metrics(session);
+    units_count_in(session->units, session->looks[0], session->looks[1]);
 }
 
-static int session_want_all(struct session *session, const struct session_options *options,
-                            struct err *err)
+struct session *session_create(const struct session_options *options,
+                               const struct session_plan *plan, struct err *err)
 {
-    for (size_t i = 0; i < options->symbol_count; i++)
-        if (!session_want(session, &options->symbols[i], options->channels))
-            return err_set(err, -EINVAL, "%s: cannot subscribe to %s", options->exchange->name,
-                           options->symbols[i].text);
-    return 0;
-}
-
-struct session *session_create(struct loop *loop, const struct session_options *options,
-                               struct sequencer *sequencer, uint32_t book_depth, struct err *err)
-{
-    const struct exchange *exchange = options->exchange;
     struct session *session = memory_alloc(sizeof *session);
-    session->exchange = exchange;
-    session->loop = loop;
+    session->options = *options;
+    session->exchange = options->exchange;
     session->state = STATUS_DOWN;
     session->since_us = clock_wall_us();
-    session->publisher = publisher_create(exchange, sequencer, book_depth);
-    session->instruments = instruments_create(LIMIT_EXCHANGE_SYMBOLS, options->learn);
-    session->retry_timer = timer_create_on(loop, session_connect, session);
-    session->request_timer = timer_create_on(loop, session_send_requests, session);
-    session->ping_timer = timer_create_on(loop, session_ping, session);
-    session->watch_timer = timer_create_on(loop, session_watch, session);
-    session->batch = memory_alloc(sizeof *session->batch);
-    if (exchange->state_size > 0)
-        session->adapter_state = memory_alloc(exchange->state_size);
-    buffer_init(&session->request, LIMIT_REQUEST);
-    budget_init(&session->connects, exchange->limits.connects.count,
-                exchange->limits.connects.window_ms);
-    session_make_metrics(session);
-    int size =
-        snprintf(session->url, sizeof session->url, "%s%s", options->ws_url, exchange->ws_path);
-    int result = 0;
-    if (size < 0 || (size_t)size >= sizeof session->url)
-        result = err_set(err, -ENAMETOOLONG, "%s: ws_url is too long", exchange->name);
-    if (result == 0)
-        result = session_want_all(session, options, err);
-    if (result == 0)
-        return session;
-    session_destroy(session);
-    return NULL;
+    make_parts(session, plan);
+    int failed = set_urls(session, plan, err);
+    if (failed == 0)
+        failed = check_plan(session, plan, err);
+    if (failed == 0)
+        failed = open_doctor(session, err);
+    if (failed != 0) {
+        session_destroy(session);
+        return NULL;
+    }
+    set_numbers(session, plan);
+    plan_symbols(session, plan);
+    want_planned(session);
+    return session;
 }
 
 void session_start(struct session *session)
 {
-    session_connect(session);
+    timer_start(session->tick_timer, TICK_MS, TICK_MS);
+    for (unsigned i = 0; i < session->connections; i++)
+        lane_connect(&session->lanes[i]);
 }
 
 void session_destroy(struct session *session)
 {
     if (session == NULL)
         return;
-    ws_client_destroy(session->client);
+    for (unsigned i = 0; i < SESSION_CONNECTIONS_MAX; i++)
+        lane_release(&session->lanes[i]);
+    for (unsigned i = 0; i < MEMBERS_MAX; i++)
+        member_release(&session->members[i]);
+    timer_destroy(session->tick_timer);
+    doctor_destroy(session->doctor);
+    units_destroy(session->units);
     tls_context_destroy(session->tls);
-    timer_destroy(session->retry_timer);
-    timer_destroy(session->request_timer);
-    timer_destroy(session->ping_timer);
-    timer_destroy(session->watch_timer);
-    for (uint32_t i = 0; i < instruments_count(session->instruments); i++)
-        publisher_forget(session->publisher, instruments_at(session->instruments, i));
-    instruments_destroy(session->instruments);
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        publisher_forget(session->publisher, instruments_at(session->catalogue, i));
+    instruments_destroy(session->catalogue);
     publisher_destroy(session->publisher);
-    buffer_release(&session->request);
-    memory_free(session->adapter_state);
+    memory_free(session->quarantined);
+    memory_free(session->planned);
     memory_free(session->batch);
     memory_free(session);
 }
@@ -462,8 +500,11 @@ void session_describe(const struct session *session, struct session_info *ret_in
     *ret_info = (struct session_info){
         .exchange = session->exchange->name,
         .state = session->state,
+        .reason = session->reason,
         .since_us = session->since_us,
         .last_message_us = session->last_message_us,
-        .connections = session->open ? 1 : 0,
+        .connections = session_open_count(session),
+        .stale = units_stale(session->units),
+        .quarantined = quarantined_count(session),
     };
 }

@@ -1,46 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session with one exchange: connect, subscribe within the exchange's message limit, keep alive,
- * decode, reconnect with a capped, jittered backoff for ever. It owns the connection, the adapter's
- * state, the batch and the instruments; the adapter owns nothing. What should be subscribed
- * (`wanted`) is compared with what was asked for (`asked`) whenever either changes, so a change at
- * run time is nothing special.
+ * All that one exchange is collected with. One connection, or two that carry the same (the first to
+ * bring something wins); each is replaced before the exchange would end it, or when its data turns
+ * out to be stale, by one that is opened beside it and takes over once both have brought the same:
+ * without a hole or a repeat. What should be subscribed (`wanted`) is compared with what was asked
+ * for (`asked`) whenever either changes, so a change at run time is nothing special.
+ *
+ * A lost connection is tried again for ever, with a capped, jittered backoff that starts over after
+ * a healthy minute, within the exchange's budget. An exchange that says it is being maintained, or
+ * that wants nothing from us for a while, is `down` with that as the reason: a state, no error. A
+ * symbol that the exchange does not list or trade is quarantined: told as `down`, not asked for,
+ * and looked at again every QUARANTINE_AGAIN_MS.
  *
  * Thread: its loop's. Everything that it learns goes to the publisher.
  */
 #pragma once
 
+#include "feed/egress.h"
 #include "feed/publisher.h"
+#include "feed/session_tap.h"
 #include "net/loop.h"
+#include "net/proxy.h"
+
+#define SESSION_CONNECTIONS_MAX 2
 
 struct session;
 
-struct session_options {
-    const struct exchange *exchange; /* borrowed */
-    const char *ws_url;              /* without the exchange's path; copied */
-    const struct symbol *symbols;    /* copied */
+/* What may change while it runs. */
+struct session_plan {
+    const char *ws_url;           /* without the exchange's path */
+    const char *rest_url;         /* the same */
+    const struct symbol *symbols; /* each once */
     size_t symbol_count;
-    uint32_t channels; /* CHANNEL_BITs wanted for each */
-    bool learn;        /* take data of symbols that were not asked for (replay) */
+    uint32_t channels;      /* CHANNEL_BITs wanted for each */
+    uint32_t connections;   /* 1 to SESSION_CONNECTIONS_MAX */
+    int64_t stale_after_ms; /* what is stale is told within */
+    int64_t lifetime_ms;    /* of a connection; 0: what the adapter says */
+};
+
+struct session_options {
+    struct loop *loop;
+    const struct exchange *exchange; /* borrowed */
+    struct sequencer *sequencer;     /* borrowed */
+    struct egress *egress;           /* borrowed: it outlives the session */
+    const struct proxy *proxy;       /* borrowed; NULL: straight */
+    const struct session_tap *tap;   /* borrowed; NULL: none */
+    uint32_t book_depth;
+    bool learn; /* take data of symbols that were not asked for (replay) */
+    bool blind; /* never look by REST (replay: there is none) */
 };
 
 struct session_info {
     const char *exchange;
     enum status_state state;
+    const char *reason;      /* of the state; "": none; borrowed until the next call */
     int64_t since_us;        /* of the state */
     int64_t last_message_us; /* 0: none yet */
     uint32_t connections;    /* open now */
+    uint32_t stale;          /* channels of symbols that are stale */
+    uint32_t quarantined;    /* symbols */
 };
 
-struct session *session_create(struct loop *loop, const struct session_options *options,
-                               struct sequencer *sequencer, uint32_t book_depth,
-                               struct err *err) MUST_CHECK;
+/* The plan is copied. */
+struct session *session_create(const struct session_options *options,
+                               const struct session_plan *plan, struct err *err) MUST_CHECK;
 void session_start(struct session *session);
 void session_destroy(struct session *session); /* NULL is a no-op */
 
-/* What should be collected of a symbol from now on; 0 channels: nothing. False when it cannot be
- * spelled or there is no room. */
-bool session_want(struct session *session, const struct symbol *symbol,
-                  uint32_t channels) MUST_CHECK;
+/*
+ * Another plan from now on: symbols and channels are asked for and given up on the connections that
+ * are there, without disturbing the others; another URL, or number of connections, is gone to by
+ * connections beside the present ones. Fails when a symbol cannot be spelled or there is no room
+ * for it; then nothing has changed.
+ */
+int session_change(struct session *session, const struct session_plan *plan,
+                   struct err *err) MUST_CHECK;
 
 void session_describe(const struct session *session, struct session_info *ret_info);

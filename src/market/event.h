@@ -124,6 +124,9 @@ struct event {
     const struct symbol *symbol; /* borrowed; NULL: none (status of an exchange, epoch) */
     int64_t exchange_us;         /* JSON: ts. Of a trade: when it was made */
     int64_t received_us;         /* JSON: recv */
+    /* The exchange's own running number of this kind of message, where it gives one: says which of
+     * two is the newer one; 0: none. Never written out. */
+    int64_t order_id;
     union {
         struct trade trade;
         struct ticker ticker; /* quote too */

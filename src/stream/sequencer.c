@@ -104,3 +104,13 @@ int64_t sequencer_next(const struct sequencer *sequencer)
 {
     return sequencer->next;
 }
+
+int64_t sequencer_epoch(const struct sequencer *sequencer)
+{
+    return sequencer->epoch;
+}
+
+const char *sequencer_stream(const struct sequencer *sequencer)
+{
+    return sequencer->stream;
+}

@@ -100,6 +100,8 @@ enum carrier_result sequencer_commit(struct sequencer *sequencer, struct slice k
                                      size_t body_size);
 
 int64_t sequencer_next(const struct sequencer *sequencer);
+int64_t sequencer_epoch(const struct sequencer *sequencer);
+const char *sequencer_stream(const struct sequencer *sequencer); /* as long as it lives */
 
 /* A fresh stream id, "tw-" and 16 hexadecimal digits from the system's random source. */
 void stream_id_make(char ret_id[LIMIT_STREAM_ID]);

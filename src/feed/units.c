@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One array of units by instrument and channel; a walk over all of them is a few microseconds. */
+#include "feed/units.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+
+#define NS_PER_MS 1000000
+#define GRACE_MS 1000
+#define CLOCK_STEP_US 1000 /* REST and WebSocket times of one thing may be cut differently */
+
+struct units {
+    struct instruments *catalogue;
+    int64_t allowed_ms;
+    units_notice_fn *notice;
+    void *context;
+    struct watch all, channels[CHANNEL_COUNT];
+    bool all_stale, channel_stale[CHANNEL_COUNT];
+    uint32_t stale;
+    struct metric *found_stale, *found_quiet;
+    struct unit *unit; /* LIMIT_EXCHANGE_SYMBOLS x CHANNEL_COUNT */
+};
+
+struct units *units_create(struct instruments *catalogue, int64_t allowed_ms,
+                           units_notice_fn *notice, void *context)
+{
+    struct units *units = memory_alloc(sizeof *units);
+    units->catalogue = catalogue;
+    units->allowed_ms = allowed_ms;
+    units->notice = notice;
+    units->context = context;
+    units->unit = memory_array((size_t)LIMIT_EXCHANGE_SYMBOLS * CHANNEL_COUNT, sizeof *units->unit);
+    return units;
+}
+
+void units_destroy(struct units *units)
+{
+    if (units == NULL)
+        return;
+    memory_free(units->unit);
+    memory_free(units);
+}
+
+void units_allow(struct units *units, int64_t allowed_ms)
+{
+    units->allowed_ms = allowed_ms;
+}
+
+struct unit *units_at(struct units *units, uint32_t index, enum channel channel)
+{
+    assert(index < LIMIT_EXCHANGE_SYMBOLS && channel < CHANNEL_COUNT);
+    return &units->unit[(size_t)index * CHANNEL_COUNT + channel];
+}
+
+void units_count_in(struct units *units, struct metric *stale, struct metric *quiet)
+{
+    units->found_stale = stale;
+    units->found_quiet = quiet;
+}
+
+static void count(struct metric *metric)
+{
+    if (metric != NULL)
+        metric_add(metric, 1);
+}
+
+static int64_t grace_ns(const struct units *units)
+{
+    int64_t quarter_ms = units->allowed_ms / 4;
+    return (quarter_ms < GRACE_MS ? quarter_ms : GRACE_MS) * NS_PER_MS;
+}
+
+/* ---- what is watched ---- */
+
+static void unit_end(struct units *units, struct unit *unit)
+{
+    watch_end(&unit->watch);
+    if (unit->state == UNIT_STALE)
+        units->stale--;
+    unit->state = UNIT_FINE;
+    unit->told = false;
+}
+
+static void unit_follow(struct units *units, struct unit *unit, bool wanted, int64_t now_ns)
+{
+    bool watched = watch_age_ns(&unit->watch, now_ns) >= 0;
+    if (wanted && !watched)
+        watch_begin(&unit->watch, now_ns);
+    else if (!wanted && watched)
+        unit_end(units, unit);
+}
+
+static void watch_follow(struct watch *watch, bool wanted, int64_t now_ns)
+{
+    bool watched = watch_age_ns(watch, now_ns) >= 0;
+    if (wanted && !watched)
+        watch_begin(watch, now_ns);
+    else if (!wanted && watched)
+        watch_end(watch);
+}
+
+void units_follow(struct units *units, int64_t now_ns)
+{
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++) {
+        uint32_t channels = instruments_at(units->catalogue, i)->wanted;
+        wanted |= channels;
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            unit_follow(units, units_at(units, i, (enum channel)c),
+                        (channels & CHANNEL_BIT(c)) != 0, now_ns);
+    }
+    watch_follow(&units->all, wanted != 0, now_ns);
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+        watch_follow(&units->channels[c], (wanted & CHANNEL_BIT(c)) != 0, now_ns);
+}
+
+void units_stop(struct units *units)
+{
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            unit_end(units, units_at(units, i, (enum channel)c));
+    watch_end(&units->all);
+    units->all_stale = false;
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+        watch_end(&units->channels[c]);
+        units->channel_stale[c] = false;
+    }
+}
+
+/* ---- what is stale ---- */
+
+static void tell(struct units *units, const struct instrument *instrument, enum channel channel,
+                 bool stale)
+{
+    struct unit_scope scope = {.instrument = instrument, .channel = channel};
+    units->notice(units->context, &scope, stale);
+}
+
+/* More than one instrument has this channel: else the unit says it better. */
+static bool channel_is_wide(const struct units *units, enum channel channel)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue) && count < 2; i++)
+        count += (instruments_at(units->catalogue, i)->wanted & CHANNEL_BIT(channel)) != 0;
+    return count > 1;
+}
+
+/* At the widest level that is as silent as its own rate forbids. */
+static void unit_stale(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
+{
+    struct unit *unit = units_at(units, index, channel);
+    unit->state = UNIT_STALE;
+    units->stale++;
+    count(units->found_stale);
+    if (units->all_stale || units->channel_stale[channel])
+        return;
+    if (watch_suspects(&units->all, now_ns, units->allowed_ms)) {
+        units->all_stale = true;
+        tell(units, NULL, CHANNEL_COUNT, true);
+    } else if (channel_is_wide(units, channel) &&
+               watch_suspects(&units->channels[channel], now_ns, units->allowed_ms)) {
+        units->channel_stale[channel] = true;
+        tell(units, NULL, channel, true);
+    } else {
+        unit->told = true;
+        tell(units, instruments_at(units->catalogue, index), channel, true);
+    }
+}
+
+/* Units that were stale together with something wider are watched by themselves again. */
+static void unit_alone(struct units *units, struct unit *unit, int64_t now_ns)
+{
+    if (unit->state != UNIT_STALE || unit->told)
+        return;
+    unit->state = UNIT_FINE;
+    units->stale--;
+    watch_begin(&unit->watch, now_ns);
+}
+
+static void channel_fresh(struct units *units, enum channel channel, int64_t now_ns)
+{
+    if (!units->channel_stale[channel])
+        return;
+    units->channel_stale[channel] = false;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        unit_alone(units, units_at(units, i, channel), now_ns);
+    tell(units, NULL, channel, false);
+}
+
+static void all_fresh(struct units *units, int64_t now_ns)
+{
+    if (!units->all_stale)
+        return;
+    units->all_stale = false;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            if (!units->channel_stale[c])
+                unit_alone(units, units_at(units, i, (enum channel)c), now_ns);
+    tell(units, NULL, CHANNEL_COUNT, false);
+}
+
+static int64_t event_id(const struct event *event)
+{
+    uint64_t id = 0;
+    if (event->type != EVENT_TRADE)
+        return event->order_id;
+    return slice_to_uint64(event->trade.id, INT64_MAX, &id) ? (int64_t)id : 0;
+}
+
+void units_seen(struct units *units, uint32_t index, enum channel channel,
+                const struct event *event, int64_t now_ns)
+{
+    struct unit *unit = units_at(units, index, channel);
+    int64_t id = event_id(event);
+    unit->newest_us = event->exchange_us > unit->newest_us ? event->exchange_us : unit->newest_us;
+    unit->newest_id = id > unit->newest_id ? id : unit->newest_id;
+    watch_seen(&unit->watch, now_ns);
+    watch_seen(&units->channels[channel], now_ns);
+    watch_seen(&units->all, now_ns);
+    all_fresh(units, now_ns);
+    channel_fresh(units, channel, now_ns);
+    if (unit->state == UNIT_STALE)
+        units->stale--;
+    unit->state = UNIT_FINE;
+    if (!unit->told)
+        return;
+    unit->told = false;
+    tell(units, instruments_at(units->catalogue, index), channel, false);
+}
+
+/* ---- what is asked ---- */
+
+static bool fact_newer(const struct unit *unit)
+{
+    if (unit->fact_id != 0 && unit->newest_id != 0)
+        return unit->fact_id > unit->newest_id;
+    return unit->fact_us != 0 && unit->newest_us != 0 &&
+           unit->fact_us > unit->newest_us + CLOCK_STEP_US;
+}
+
+static void unit_quiet(struct units *units, struct unit *unit, enum channel channel,
+                       int64_t now_ns)
+{
+    unit->state = UNIT_FINE;
+    count(units->found_quiet);
+    watch_quiet(&unit->watch, now_ns);
+    watch_quiet(&units->channels[channel], now_ns);
+    watch_quiet(&units->all, now_ns);
+}
+
+static void unit_fact(struct units *units, struct unit *unit, enum channel channel,
+                      const struct rest_fact *fact, int64_t now_ns)
+{
+    bool book = channel == CHANNEL_BOOK || channel == CHANNEL_QUOTE;
+    unit->fact_us = fact == NULL ? 0 : book ? fact->book_us : fact->trade_us;
+    unit->fact_id = fact == NULL ? 0 : book ? fact->book_id : fact->trade_id;
+    if (unit->fact_us == 0 && unit->fact_id == 0) {
+        unit->state = UNIT_UNKNOWN;
+        return;
+    }
+    if (unit->newest_us == 0 && unit->newest_id == 0) { /* nothing to compare with: from now on */
+        unit->newest_us = unit->fact_us;
+        unit->newest_id = unit->fact_id;
+    }
+    if (!fact_newer(unit)) {
+        unit_quiet(units, unit, channel, now_ns);
+        return;
+    }
+    unit->state = UNIT_NEWER;
+    unit->decide_ns = now_ns + grace_ns(units);
+}
+
+void units_fact(struct units *units, uint32_t index, uint32_t channels,
+                const struct rest_fact *fact, int64_t now_ns)
+{
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+        struct unit *unit = units_at(units, index, (enum channel)c);
+        if ((channels & CHANNEL_BIT(c)) != 0 && unit->state == UNIT_ASKED)
+            unit_fact(units, unit, (enum channel)c, fact, now_ns);
+    }
+}
+
+void units_contradicted(struct units *units, uint32_t index, enum channel channel)
+{
+    struct unit *unit = units_at(units, index, channel);
+    unit->state = UNIT_STALE;
+    unit->told = true;
+    units->stale++;
+    count(units->found_stale);
+    tell(units, instruments_at(units->catalogue, index), channel, true);
+}
+
+void units_looked(struct units *units, int64_t now_ns)
+{
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            struct unit *unit = units_at(units, i, (enum channel)c);
+            if (unit->state == UNIT_UNKNOWN)
+                unit_quiet(units, unit, (enum channel)c, now_ns);
+        }
+}
+
+static void unit_check(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
+{
+    struct unit *unit = units_at(units, index, channel);
+    if (unit->state == UNIT_FINE && watch_suspects(&unit->watch, now_ns, units->allowed_ms))
+        unit->state = UNIT_SUSPECT;
+    else if (unit->state == UNIT_NEWER && now_ns >= unit->decide_ns)
+        unit_stale(units, index, channel, now_ns);
+}
+
+/* What spoke last in a channel (CHANNEL_COUNT: in any) that is silent now is the first to ask
+ * about. */
+static void suspect_last(struct units *units, enum channel channel)
+{
+    struct unit *last = NULL;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            struct unit *unit = units_at(units, i, (enum channel)c);
+            if ((channel == CHANNEL_COUNT || channel == (enum channel)c) &&
+                unit->watch.seen_ns != 0 && (last == NULL || unit->watch.seen_ns > last->watch.seen_ns))
+                last = unit;
+        }
+    if (last != NULL && last->state == UNIT_FINE)
+        last->state = UNIT_SUSPECT;
+}
+
+uint32_t units_check(struct units *units, int64_t now_ns, uint32_t *ret_unknown)
+{
+    uint32_t suspects = 0;
+    *ret_unknown = 0;
+    if (!units->all_stale && watch_suspects(&units->all, now_ns, units->allowed_ms))
+        suspect_last(units, CHANNEL_COUNT);
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+        if (!units->channel_stale[c] &&
+            watch_suspects(&units->channels[c], now_ns, units->allowed_ms))
+            suspect_last(units, (enum channel)c);
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            unit_check(units, i, (enum channel)c, now_ns);
+            enum unit_state state = units_at(units, i, (enum channel)c)->state;
+            suspects += state == UNIT_SUSPECT;
+            *ret_unknown += state == UNIT_UNKNOWN;
+        }
+    return suspects;
+}
+
+uint32_t units_stale(const struct units *units)
+{
+    return units->stale;
+}
+
+int64_t units_age_ns(const struct units *units, int64_t now_ns)
+{
+    return watch_age_ns(&units->all, now_ns);
+}
