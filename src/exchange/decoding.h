@@ -27,7 +27,8 @@ static ALWAYS_INLINE void batch_begin(struct event_batch *batch)
     batch->event_count = 0;
     batch->level_count = 0;
     batch->left_out = 0;
-    batch->note = (struct slice){.data = NULL, .size = 0};
+    batch->note = batch->refused_name = (struct slice){.data = NULL, .size = 0};
+    batch->refused_id = -1;
 }
 
 /* Every decoder's last step: events count only with the verdict that says so. */
@@ -58,6 +59,7 @@ static ALWAYS_INLINE struct event *batch_event(struct event_batch *batch, enum e
     event->symbol = &instrument->symbol;
     event->exchange_us = 0;
     event->received_us = input->received_us;
+    event->order_id = 0;
     return event;
 }
 

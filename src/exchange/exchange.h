@@ -61,7 +61,8 @@ struct instrument *instruments_find(struct instruments *instruments,
 enum decode_verdict {
     DECODE_EVENTS,       /* batch holds at least one event */
     DECODE_NOTHING,      /* a message of a known kind that carries nothing for us (empty difference,
-                            repeated list) */
+                            repeated list). The ids of an empty difference are lost with it: who
+                            chains differences sees a hole there, and takes a new snapshot */
     DECODE_ACKNOWLEDGED, /* the exchange confirmed a request */
     DECODE_REFUSED,      /* the exchange answered with an error: batch->note says it */
     DECODE_KEPT_ALIVE,   /* greeting, pong, status UP */
@@ -85,8 +86,10 @@ struct event_batch {
     uint32_t level_count;
     uint32_t left_out; /* ticker fields of more than DECIMAL_DIGITS_MAX digits, left out of this
                           message */
-    struct slice note; /* of DECODE_REFUSED: the exchange's words, borrowed from the message, still
-                          escaped */
+    /* Of DECODE_REFUSED, borrowed from the message, still escaped: the exchange's words; */
+    struct slice note;
+    struct slice refused_name; /* the name, status or number of the error; empty: none */
+    int64_t refused_id;        /* the request_id of the request that was refused; -1: not said */
     struct instrument
         *instrument[LIMIT_MESSAGE_EVENTS]; /* whose event it is; never NULL for an event */
     struct event event[LIMIT_MESSAGE_EVENTS];

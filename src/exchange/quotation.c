@@ -284,6 +284,7 @@ static enum decode_verdict message_decode(struct decoding *decoding)
         return typed_decode(decoding);
     if (is_given(decoding, FIELD_BIT(FIELD_ERROR))) {
         decoding->batch->note = decoding->message.words;
+        decoding->batch->refused_name = decoding->message.name;
         return DECODE_REFUSED;
     }
     if (is_given(decoding, FIELD_BIT(FIELD_STATUS)) &&

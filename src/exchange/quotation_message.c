@@ -234,7 +234,6 @@ static bool units_read(struct quotation_message *message, struct scan *scan,
 static bool error_read(struct quotation_message *message, struct scan *scan)
 {
     struct slice key;
-    struct slice name = {.data = NULL, .size = 0};
     bool first = true;
     if (scan_peek(scan) != '{')
         return false;
@@ -244,12 +243,12 @@ static bool error_read(struct quotation_message *message, struct scan *scan)
         if (is_text && slice_equal(key, SLICE("message")))
             message->words = scan_text(scan);
         else if (is_text && slice_equal(key, SLICE("name")))
-            name = scan_text(scan);
+            message->name = scan_text(scan);
         else
             scan_skip(scan);
     }
-    if (name.size > 0) /* it says more to an operator than the translated message, and is plain */
-        message->words = name;
+    if (message->name.size > 0) /* it says more than the translated message, and is plain */
+        message->words = message->name;
     return !scan->failed;
 }
 
@@ -409,7 +408,7 @@ bool quotation_message_read(struct quotation_message *message, struct slice text
     bool first = true;
     message->seen = message->repeated = message->given = message->null = message->too_long = 0;
     message->bid_count = message->ask_count = 0;
-    message->words = (struct slice){.data = NULL, .size = 0};
+    message->words = message->name = (struct slice){.data = NULL, .size = 0};
     scan_expect(&scan, '{');
     if (expected_take(message, &scan, SLICE("\"type\":"), FIELD_TYPE)) {
         first = false;

@@ -54,6 +54,7 @@ struct quotation_message {
     uint32_t too_long; /* numbers of more digits than ours have */
     uint32_t bid_count, ask_count;
     struct slice words; /* of an error */
+    struct slice name;  /* of an error */
     struct quotation_value value[FIELD_COUNT];
 };
 

@@ -124,8 +124,11 @@ struct event {
     const struct symbol *symbol; /* borrowed; NULL: none (status of an exchange, epoch) */
     int64_t exchange_us;         /* JSON: ts. Of a trade: when it was made */
     int64_t received_us;         /* JSON: recv */
-    /* The exchange's own running number of this kind of message, where it gives one: says which of
-     * two is the newer one; 0: none. Never written out. */
+    /*
+     * The exchange's own running number of this kind of message, where it gives one; 0: none; never
+     * written out. Of one symbol and type it never goes back, so that the newer one of two
+     * connections' can be told. Equal numbers: exchange_us tells, where it is given.
+     */
     int64_t order_id;
     union {
         struct trade trade;

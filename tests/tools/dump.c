@@ -103,6 +103,8 @@ static void event_append(struct buffer *out, const struct event *event,
     named_slice_append(out, "native", slice_of(instrument->native));
     if (event->exchange_us != 0)
         named_number_append(out, "ts", event->exchange_us);
+    if (event->order_id != 0)
+        named_number_append(out, "order", event->order_id);
     switch (event->type) {
     case EVENT_TRADE:
         trade_append(out, &event->trade);
@@ -131,8 +133,13 @@ void dump_batch(struct buffer *out, enum decode_verdict verdict, const struct ev
     buffer_append_format(out, "{\"verdict\":\"%s\"", decode_verdict_names[verdict]);
     if (batch->left_out > 0)
         named_number_append(out, "left_out", batch->left_out);
-    if (verdict == DECODE_REFUSED)
+    if (verdict == DECODE_REFUSED) {
         named_slice_append(out, "note", batch->note);
+        if (batch->refused_name.size > 0)
+            named_slice_append(out, "name", batch->refused_name);
+        if (batch->refused_id >= 0)
+            named_number_append(out, "id", batch->refused_id);
+    }
     if (verdict == DECODE_EVENTS) {
         buffer_append_text(out, ",\"events\":[");
         for (uint32_t i = 0; i < batch->event_count; i++) {

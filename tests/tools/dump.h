@@ -9,5 +9,5 @@
 #include "base/buffer.h"
 #include "exchange/exchange.h"
 
-/* {"verdict":"events","left_out":0,"note":"","events":[...]}; note only of a refusal. */
+/* {"verdict":"events","left_out":0,"events":[...]}, or {"verdict":"refused","note","name","id"}. */
 void dump_batch(struct buffer *out, enum decode_verdict verdict, const struct event_batch *batch);

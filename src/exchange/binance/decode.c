@@ -6,6 +6,7 @@
  */
 #include "exchange/binance/decode.h"
 
+#include "exchange/binance/answer.h"
 #include "exchange/binance/binance.h"
 #include "exchange/binance/payload.h"
 #include "exchange/binance/usual.h"
@@ -17,11 +18,11 @@ struct message {
     struct event_batch *batch;
     struct slice native; /* of the stream's name, before the '@'; empty: no stream was named */
     struct slice kind;   /* of the stream's name, behind the '@' */
-    struct slice error;  /* the words of a refusal */
-    bool has_stream, has_data, has_result, has_error, has_id, has_code;
+    bool has_stream, has_data;
     bool has_bare; /* a letter of the payload stood outside of "data" */
     bool muddled;  /* a key of the envelope came twice, or a payload beside stream or data */
     bool odd;      /* a stream or data of a shape that is not ours */
+    struct answer answer;
     struct payload payload;
 };
 
@@ -55,6 +56,14 @@ static bool time_take_optional(const struct payload *payload, char letter, int64
 {
     *ret_us = 0;
     return !payload_saw(payload, letter) || time_take(payload, letter, ret_us);
+}
+
+/* A number that the event may have; 0: it has none. Without a trade in 24 hours L is -1. */
+static int64_t number_of(const struct payload *payload, char letter)
+{
+    if (!payload_has(payload, letter, SHAPE_INTEGER))
+        return 0;
+    return payload_integer(payload, letter) > 0 ? payload_integer(payload, letter) : 0;
 }
 
 /* ---- one function for each event ---- */
@@ -181,6 +190,8 @@ static enum decode_verdict ticker_decode(struct message *message, bool mini)
         return verdict;
     struct event *event = batch_event(message->batch, EVENT_TICKER, message->input, instrument);
     event->exchange_us = time_us;
+    /* The last trade: the time of the event is of the clock of whichever server made it. */
+    event->order_id = number_of(&message->payload, 'L');
     event->ticker = ticker;
     message->batch->event_count++;
     return DECODE_EVENTS;
@@ -204,6 +215,7 @@ static enum decode_verdict quote_decode(struct message *message)
         return DECODE_NOTHING;
     struct event *event = batch_event(message->batch, EVENT_QUOTE, message->input, instrument);
     event->exchange_us = time_us;
+    event->order_id = number_of(payload, 'u');
     event->ticker = quote;
     message->batch->event_count++;
     return DECODE_EVENTS;
@@ -264,6 +276,7 @@ static enum decode_verdict book_make_whole(struct event_batch *batch, struct eve
     if (book->bids.count > depth || book->asks.count > depth || !levels_ordered(book->bids, true) ||
         !levels_ordered(book->asks, false))
         return DECODE_MALFORMED;
+    event->order_id = book->last_id;
     book->action = BOOK_SNAPSHOT;
     book->proof = BOOK_PROOF_WHOLE;
     book->depth = depth;
@@ -420,15 +433,6 @@ static enum decode_verdict nameless_decode(struct message *message)
     return DECODE_UNKNOWN_TYPE;
 }
 
-static enum decode_verdict answer_decode(struct message *message)
-{
-    if (message->has_error) {
-        message->batch->note = message->error;
-        return DECODE_REFUSED;
-    }
-    return message->has_id ? DECODE_ACKNOWLEDGED : DECODE_MALFORMED;
-}
-
 /* ---- the envelope ---- */
 
 static void mark_seen(struct message *message, bool *seen)
@@ -459,34 +463,6 @@ static void data_take(struct message *message, struct scan *scan)
     message->odd = true;
 }
 
-/* The words of an error, or nothing when they are none. */
-static void words_take(struct message *message, struct scan *scan)
-{
-    if (scan_peek(scan) == '"')
-        message->error = scan_text(scan);
-    else
-        scan_skip(scan);
-}
-
-/* "error":{"code":2,"msg":"..."} */
-static void error_take(struct message *message, struct scan *scan)
-{
-    struct slice key;
-    bool first = true;
-    mark_seen(message, &message->has_error);
-    if (scan_peek(scan) != '{') {
-        words_take(message, scan);
-        return;
-    }
-    scan_expect(scan, '{');
-    while (scan_next_key(scan, &first, &key)) {
-        if (text_is(key, SLICE("msg")))
-            words_take(message, scan);
-        else
-            scan_skip(scan);
-    }
-}
-
 /* Takes a key of the envelope or of an answer; false when it is none of these. */
 static bool envelope_take(struct message *message, struct scan *scan, struct slice key)
 {
@@ -498,23 +474,7 @@ static bool envelope_take(struct message *message, struct scan *scan, struct sli
         data_take(message, scan);
         return true;
     }
-    if (text_is(key, SLICE("error"))) {
-        error_take(message, scan);
-        return true;
-    }
-    if (text_is(key, SLICE("msg"))) { /* of the flat error */
-        words_take(message, scan);
-        return true;
-    }
-    bool *seen = text_is(key, SLICE("result")) ? &message->has_result
-                 : text_is(key, SLICE("id"))   ? &message->has_id
-                 : text_is(key, SLICE("code")) ? &message->has_code
-                                               : NULL;
-    if (seen == NULL)
-        return false;
-    scan_skip(scan);
-    mark_seen(message, seen);
-    return true;
+    return answer_take(&message->answer, scan, key);
 }
 
 static enum decode_verdict message_read_all(struct message *message, struct scan *scan)
@@ -529,6 +489,7 @@ static enum decode_verdict message_read_all(struct message *message, struct scan
         message->has_bare |= taken;
     }
     message->muddled |= message->has_bare && (message->has_data || message->has_stream);
+    message->muddled |= message->answer.muddled;
     if (!scan_finish(scan) || message->muddled || message->payload.repeated != 0)
         return DECODE_MALFORMED;
     return DECODE_EVENTS;
@@ -550,9 +511,9 @@ static ALWAYS_INLINE void stream_split(struct message *message, struct slice str
 static enum decode_verdict general_decode(struct message *message)
 {
     payload_init(&message->payload);
-    message->native = message->kind = message->error = (struct slice){.data = NULL, .size = 0};
-    message->has_stream = message->has_data = message->has_result = false;
-    message->has_error = message->has_id = message->has_code = false;
+    message->answer = (struct answer){.id = -1};
+    message->native = message->kind = (struct slice){.data = NULL, .size = 0};
+    message->has_stream = message->has_data = false;
     message->has_bare = message->muddled = message->odd = false;
     struct scan scan = scan_begin(message->input->text);
     if (UNLIKELY(scan_peek(&scan) != '{'))
@@ -564,10 +525,8 @@ static enum decode_verdict general_decode(struct message *message)
         return DECODE_UNKNOWN_TYPE;
     if (LIKELY(payload_has(&message->payload, 'e', SHAPE_TEXT)))
         return named_decode(message);
-    if (message->has_code && message->error.size > 0)
-        message->has_error = true;
-    if (message->has_error || (message->has_result && !message->has_data))
-        return answer_decode(message);
+    if (answer_is(&message->answer, message->has_data))
+        return answer_decode(&message->answer, message->batch);
     return nameless_decode(message);
 }
 

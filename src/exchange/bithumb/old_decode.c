@@ -57,6 +57,7 @@ static enum decode_verdict status_decode(const struct envelope *envelope, struct
     static const struct slice greeting = {.data = "Connected", .size = 9};
     if (!slice_equal(envelope->status, SLICE("0000"))) {
         batch->note = envelope->words.size > 0 ? envelope->words : envelope->status;
+        batch->refused_name = envelope->status;
         return DECODE_REFUSED;
     }
     return slice_starts_with(envelope->words, greeting) ? DECODE_KEPT_ALIVE : DECODE_ACKNOWLEDGED;
