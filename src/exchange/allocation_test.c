@@ -61,6 +61,51 @@ static void file_work(struct work *work, const char *path)
     buffer_release(&message);
 }
 
+static void fact_ignore(void *context, const struct rest_fact *fact)
+{
+    (void)fact;
+    ++*(unsigned *)context;
+}
+
+/* Each as every kind: refusals must not allocate either. */
+static unsigned answers_work(const struct exchange *exchange, const char *path)
+{
+    struct buffer file;
+    struct buffer answer;
+    struct slice line;
+    struct slice text;
+    struct slice note;
+    int64_t i;
+    unsigned facts = 0;
+    buffer_init(&file, ENCODED_MAX);
+    buffer_init(&answer, ENCODED_MAX);
+    assert_true(recorded_load(path, &file));
+    struct slice rest = buffer_slice(&file);
+    while (recorded_next_line(&rest, &line)) {
+        assert_true(recorded_message(line, &answer, &text, &i));
+        size_t before = allocations;
+        for (unsigned kind = REST_MARKETS; kind <= REST_TICKERS; kind++)
+            (void)exchange->rest_read((enum rest_kind)kind, text, fact_ignore, &facts, &note);
+        assert_int_equal(allocations, before);
+    }
+    buffer_release(&file);
+    buffer_release(&answer);
+    return facts;
+}
+
+static void no_answer_allocates(void **state)
+{
+    (void)state;
+    assert_true(answers_work(exchange_find(SLICE("binance"), 0),
+                             "src/exchange/binance/fixtures/rest.jsonl") > 10);
+    assert_true(answers_work(exchange_find(SLICE("upbit"), 0),
+                             "src/exchange/upbit/fixtures/rest.jsonl") > 10);
+    assert_true(answers_work(exchange_find(SLICE("bithumb"), 2),
+                             "src/exchange/bithumb/fixtures/rest.jsonl") > 10);
+    assert_true(answers_work(exchange_find(SLICE("bithumb"), 1),
+                             "src/exchange/bithumb/fixtures/rest_old.jsonl") > 10);
+}
+
 static void no_message_allocates(void **state)
 {
     static const struct {
@@ -92,6 +137,7 @@ static void no_message_allocates(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_message_allocates)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_message_allocates),
+                                       cmocka_unit_test(no_answer_allocates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words for channels and verdicts: configuration and metrics show them. */
+/* The words for channels and verdicts, which configuration and metrics show, and what an adapter's
+ * table says only by way of a sum. */
 #include "exchange/exchange.h"
 
 const char *const channel_names[CHANNEL_COUNT] = {
@@ -30,4 +31,14 @@ bool channel_find(struct slice name, enum channel *ret_channel)
         }
     }
     return false;
+}
+
+uint32_t exchange_symbols_max(const struct exchange *exchange, uint32_t channels)
+{
+    uint32_t streams = 0; /* of a symbol */
+    for (unsigned i = 0; i < CHANNEL_COUNT; i++)
+        streams += (channels & exchange->channels & CHANNEL_BIT(i)) != 0;
+    if (streams == 0 || exchange->limits.streams_per_connection == 0)
+        return UINT32_MAX;
+    return exchange->limits.streams_per_connection / streams;
 }

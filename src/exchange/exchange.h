@@ -110,26 +110,27 @@ enum rest_kind { REST_MARKETS, REST_BOOK, REST_TRADES, REST_TICKERS };
 struct rest_request {
     char path[LIMIT_REST_PATH]; /* with its query, behind the configured rest_url */
     uint32_t weight;            /* what it costs of the exchange's budget */
-    uint32_t instrument_count;  /* of tickers: how many of the query's fit */
+    uint32_t instrument_count;  /* of tickers: how many of the query's fit; 0: of all */
 };
 
 /* What an answer says of one symbol; 0 and false: it does not say. */
 struct rest_fact {
-    struct slice native; /* borrowed from the answer */
+    struct slice native; /* valid during the visit; empty: of the symbol that was asked */
     bool tradable;       /* of markets: listed, and its trading is not halted */
     int64_t trade_us;    /* time of its last trade, in the exchange's own clock */
     int64_t trade_id;    /* the same, where REST and WebSocket ids are one space */
-    int64_t book_us;     /* time of its book */
-    int64_t book_id;     /* the same, where REST and WebSocket ids are one space */
+    int64_t book_us; /* time of its book; may be cut to milliseconds where the stream's is not */
+    int64_t book_id; /* the same, where REST and WebSocket ids are one space */
 };
 
 typedef void rest_fact_fn(void *context, const struct rest_fact *fact);
 
 struct rest_query {
     enum rest_kind kind;
-    const struct instrument *instrument; /* of a book or trades; of tickers: the first one */
-    /* Of tickers: whose. 0: all that there are. More than the exchange takes at once: the first
-     * ones, and rest_request says how many. */
+    const struct instrument *instrument; /* of a book or trades; of tickers without a list: whose,
+                                            NULL: all that there are */
+    /* Of tickers: whose. More than the exchange takes at once: the first ones, and rest_request
+     * says how many. One that is not listed fails the whole request at every exchange. */
     const struct instrument *const *instruments;
     uint32_t instrument_count;
     uint32_t limit;  /* levels or trades asked for; 0: the exchange's most */
@@ -197,14 +198,20 @@ struct exchange {
     bool (*rest_request)(const struct rest_query *query, struct rest_request *ret_request);
 
     /*
-     * Reads the answer to a query of this kind and visits each symbol in it; REST_TRADES is not
-     * read yet. False: it is not such an answer; *ret_note then is the exchange's own words, if it
-     * said any (borrowed, escaped). Times come as true Unix microseconds, whatever the exchange
-     * writes. text: followed by a NUL and LIMIT_PADDING bytes. NULL: nothing can be read.
+     * Reads the answer to a query of this kind, in one pass, and visits each symbol in it;
+     * REST_TRADES is not read yet. False: it is not such an answer, whatever its HTTP status was;
+     * *ret_note then is the exchange's own words (borrowed, escaped), empty when it said none. What
+     * was visited before that was seen is true all the same, but not all that there is. Times come
+     * as true Unix microseconds, whatever the exchange writes; a time or id that cannot be one is
+     * not given. text: followed by a NUL and LIMIT_PADDING bytes. NULL: nothing can be read.
      */
     bool (*rest_read)(enum rest_kind kind, struct slice text, rest_fact_fn *visit, void *context,
                       struct slice *ret_note);
 };
+
+/* How many symbols, with all of these channels each, one connection takes; UINT32_MAX: no limit is
+ * known. */
+uint32_t exchange_symbols_max(const struct exchange *exchange, uint32_t channels) MUST_CHECK;
 
 /* ---- the registry ---- */
 

@@ -38,6 +38,8 @@ static void check_table(const struct exchange *exchange)
     assert_int_equal(exchange->ws_path[0], '/');
     assert_true(exchange->channels & CHANNEL_BIT(CHANNEL_TRADE));
     assert_true(exchange->book_depth > 0);
+    assert_non_null(exchange->rest_read);
+    assert_true(exchange->limits.rest.count > 0 && exchange->limits.rest.window_ms > 0);
     unsigned count = 0;
     for (; exchange->symbols[count] != NULL; count++) {
         struct symbol symbol;
@@ -57,6 +59,35 @@ static void every_table_is_whole(void **state)
     for (size_t i = 0; i < exchange_count(); i++)
         check_table(exchange_at(i));
     check_table(find("bithumb", 1));
+}
+
+static void what_is_known_of_each(void **state)
+{
+    (void)state;
+    assert_true(find("binance", 0)->trade_ids_consecutive);
+    assert_false(find("upbit", 0)->trade_ids_consecutive);
+    assert_false(find("bithumb", 2)->trade_ids_consecutive);
+    assert_false(find("bithumb", 1)->trade_ids_consecutive);
+    assert_false(find("binance", 0)->deflate);
+    assert_true(find("upbit", 0)->deflate);
+    assert_true(find("bithumb", 2)->deflate);
+    assert_false(find("bithumb", 1)->deflate);
+    assert_false(find("binance", 0)->limits.rest_by_kind);
+    assert_true(find("upbit", 0)->limits.rest_by_kind);
+    assert_true(find("bithumb", 2)->limits.rest_by_kind);
+}
+
+static void a_connection_takes_so_many_symbols(void **state)
+{
+    const struct exchange *binance = find("binance", 0);
+    const uint32_t trades = CHANNEL_BIT(CHANNEL_TRADE);
+    (void)state;
+    assert_int_equal(exchange_symbols_max(binance, trades), 1024);
+    assert_int_equal(exchange_symbols_max(binance, trades | CHANNEL_BIT(CHANNEL_BOOK)), 512);
+    assert_int_equal(exchange_symbols_max(binance, binance->channels), 256);
+    assert_int_equal(exchange_symbols_max(binance, binance->channels & ~trades), 341);
+    assert_int_equal(exchange_symbols_max(binance, 0), UINT32_MAX);
+    assert_int_equal(exchange_symbols_max(find("upbit", 0), trades), UINT32_MAX);
 }
 
 static void words_are_found(void **state)
@@ -151,6 +182,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registry_finds_by_name_and_generation),
         cmocka_unit_test(every_table_is_whole),
+        cmocka_unit_test(what_is_known_of_each),
+        cmocka_unit_test(a_connection_takes_so_many_symbols),
         cmocka_unit_test(words_are_found),
         cmocka_unit_test(instruments_are_found_in_any_case),
         cmocka_unit_test(instruments_end_at_their_capacity),

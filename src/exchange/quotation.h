@@ -11,6 +11,7 @@
 struct quotation_dialect {
     const struct exchange *exchange; /* in whose spelling symbols are looked up */
     bool candles;                    /* it has candle streams */
+    bool rest_trade_time_korean; /* REST stamps a last trade with Korea's clock, not Unix time */
 };
 
 enum decode_verdict quotation_decode(const struct quotation_dialect *dialect,
@@ -22,6 +23,13 @@ enum decode_verdict quotation_decode(const struct quotation_dialect *dialect,
  * and the session closes the connection if it minds the data that still comes.
  */
 size_t quotation_request(struct instruments *instruments, uint64_t request_id, struct buffer *out);
+
+struct rest_visitor;
+
+/* As exchange.h's rest_read. */
+bool quotation_rest_read(const struct quotation_dialect *dialect, enum rest_kind kind,
+                         struct slice text, const struct rest_visitor *visitor,
+                         struct slice *ret_note);
 
 /* BTC-KRW and KRW-BTC. */
 bool quotation_to_native(const struct symbol *symbol, char native[LIMIT_NATIVE_SYMBOL]);

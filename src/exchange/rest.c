@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A path is a few constants, one symbol of less than LIMIT_NATIVE_SYMBOL bytes and a number or two:
- * it always fits, and an assertion says so. */
+ * it always fits, and an assertion says so. Of a list as many are written as fit. */
 #include "exchange/rest.h"
+
+#include "exchange/decoding.h"
 
 static_assert(LIMIT_REST_PATH > 3 * LIMIT_NATIVE_SYMBOL + 256, "a path always fits");
 
@@ -19,20 +21,59 @@ static bool is_plain(char byte)
            (byte >= '0' && byte <= '9') || byte == '-' || byte == '_' || byte == '.';
 }
 
+/* The text and a terminator; `%XX` where a query needs it. Returns the size without it. */
+static size_t native_encode(const struct instrument *instrument,
+                            char out[3 * LIMIT_NATIVE_SYMBOL + 1])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t size = 0;
+
+    for (const char *at = instrument->native; *at != '\0'; at++) {
+        unsigned byte = (unsigned char)*at;
+        if (is_plain(*at)) {
+            out[size++] = *at;
+            continue;
+        }
+        out[size++] = '%';
+        out[size++] = digits[byte >> 4];
+        out[size++] = digits[byte & 15];
+    }
+    out[size] = '\0';
+    return size;
+}
+
 size_t rest_append(struct rest_request *request, size_t size, const char *text,
                    const struct instrument *instrument)
 {
-    static const char digits[] = "0123456789ABCDEF";
-
+    char encoded[3 * LIMIT_NATIVE_SYMBOL + 1];
+    (void)native_encode(instrument, encoded);
     size = text_append(request, size, text);
-    for (const char *at = instrument->native; *at != '\0'; at++) {
-        unsigned byte = (unsigned char)*at;
-        char encoded[4] = {*at, '\0'};
-        if (!is_plain(*at))
-            memcpy(encoded, (char[4]){'%', digits[byte >> 4], digits[byte & 15], '\0'}, 4);
+    return text_append(request, size, encoded);
+}
+
+void rest_set_list(struct rest_request *request, const struct rest_query *query,
+                   const struct rest_list *list)
+{
+    const struct instrument *const *instruments = query->instruments;
+    uint32_t wanted = query->instrument_count;
+    uint32_t count = 0;
+    if (wanted == 0) {
+        assert(query->instrument != NULL);
+        instruments = &query->instrument;
+        wanted = 1;
+    }
+    size_t size = text_append(request, 0, list->head);
+    size_t around = strlen(list->separator) + strlen(list->tail);
+    for (; count < wanted && count < list->count_max; count++) {
+        char encoded[3 * LIMIT_NATIVE_SYMBOL + 1];
+        size_t encoded_size = native_encode(instruments[count], encoded);
+        if (size + around + encoded_size >= sizeof(request->path))
+            break;
+        size = text_append(request, size, count > 0 ? list->separator : "");
         size = text_append(request, size, encoded);
     }
-    return size;
+    text_append(request, size, list->tail);
+    request->instrument_count = count;
 }
 
 size_t rest_append_number(struct rest_request *request, size_t size, const char *text,
@@ -56,4 +97,64 @@ void rest_set(struct rest_request *request, const char *path, uint32_t weight)
 {
     text_append(request, 0, path);
     request->weight = weight;
+}
+
+/* ---- answers ---- */
+
+/* The index of a name; REST_MEMBERS_MAX: it is none of them. */
+static unsigned name_find(const char *const *names, struct slice key)
+{
+    for (unsigned i = 0; names[i] != NULL; i++) {
+        assert(i < REST_MEMBERS_MAX);
+        if (slice_is(key, names[i]))
+            return i;
+    }
+    return REST_MEMBERS_MAX;
+}
+
+static struct slice value_take(struct scan *scan)
+{
+    char next = scan_peek(scan);
+    if (next == '"')
+        return scan_text(scan);
+    const char *start = scan->at;
+    scan_skip(scan);
+    if (next != '-' && (next < '0' || next > '9'))
+        return (struct slice){.data = NULL, .size = 0};
+    return (struct slice){.data = start, .size = (size_t)(scan->at - start)};
+}
+
+bool rest_members_read(struct scan *scan, const char *const *names,
+                       struct slice ret_values[REST_MEMBERS_MAX])
+{
+    struct slice key;
+    bool first = true;
+    bool repeated = false;
+    uint32_t seen = 0;
+    for (unsigned i = 0; i < REST_MEMBERS_MAX; i++)
+        ret_values[i] = (struct slice){.data = NULL, .size = 0};
+    scan_expect(scan, '{');
+    while (scan_next_key(scan, &first, &key)) {
+        unsigned index = name_find(names, key);
+        if (index == REST_MEMBERS_MAX) {
+            scan_skip(scan);
+            continue;
+        }
+        repeated |= (seen >> index & 1) != 0;
+        seen |= 1u << index;
+        ret_values[index] = value_take(scan);
+    }
+    return !scan->failed && !repeated;
+}
+
+int64_t rest_id(struct slice digits)
+{
+    uint64_t id;
+    return slice_to_uint64(digits, INT64_MAX, &id) ? (int64_t)id : 0;
+}
+
+int64_t rest_time_us(struct slice digits)
+{
+    int64_t time_us;
+    return time_from_ms_or_us(rest_id(digits), &time_us) ? time_us : 0;
 }

@@ -38,7 +38,7 @@ TARGETS = (
         "binance": {
             "files": [
                 f"src/exchange/binance/{name}.c"
-                for name in ("decode", "payload", "symbols", "usual")
+                for name in ("answer", "decode", "payload", "symbols", "usual")
             ],
             "seeds": fixtures("binance/fixtures/messages.jsonl"),
         },
@@ -46,6 +46,18 @@ TARGETS = (
         "bithumb": {
             "files": QUOTATION + OLD,
             "seeds": fixtures("bithumb/fixtures/messages.jsonl", "bithumb/fixtures/old.jsonl"),
+        },
+        "rest_binance": {
+            "files": ["src/exchange/binance/rest.c"],
+            "seeds": fixtures("binance/fixtures/rest.jsonl"),
+        },
+        "rest_upbit": {
+            "files": ["src/exchange/quotation_rest.c"],
+            "seeds": fixtures("upbit/fixtures/rest.jsonl"),
+        },
+        "rest_bithumb": {
+            "files": ["src/exchange/quotation_rest.c", "src/exchange/bithumb/old_rest.c"],
+            "seeds": fixtures("bithumb/fixtures/rest.jsonl", "bithumb/fixtures/rest_old.jsonl"),
         },
         "access": {
             "files": [

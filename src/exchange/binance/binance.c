@@ -3,6 +3,7 @@
 #include "exchange/binance/binance.h"
 
 #include "exchange/binance/decode.h"
+#include "exchange/binance/rest.h"
 #include "exchange/binance/symbols.h"
 #include "exchange/rest.h"
 
@@ -95,7 +96,7 @@ static size_t request_next(struct instruments *instruments, uint64_t request_id,
     return out->size - start;
 }
 
-/* ---- REST ---- */
+/* ---- REST: paths and weights of the documentation's "Market Data endpoints" ---- */
 
 /* Weights of /api/v3/depth by the number of levels. */
 static uint32_t depth_weight(uint32_t limit)
@@ -123,11 +124,28 @@ static void trades_request(const struct rest_query *query, struct rest_request *
     request->weight = 25;
 }
 
+/* The documentation's weights: up to 20 symbols 2, up to 100 40, all that there are 80. */
+static void tickers_request(const struct rest_query *query, struct rest_request *request)
+{
+    static const struct rest_list list = {.head = "/api/v3/ticker/24hr?symbols=%5B%22",
+                                          .separator = "%22,%22",
+                                          .tail = "%22%5D",
+                                          .count_max = 20};
+    if (query->instrument_count == 0 && query->instrument == NULL) {
+        rest_set(request, "/api/v3/ticker/24hr", 80);
+        return;
+    }
+    rest_set_list(request, query, &list);
+    request->weight = 2;
+}
+
 static bool request_rest(const struct rest_query *query, struct rest_request *ret_request)
 {
+    ret_request->instrument_count = 0;
     switch (query->kind) {
     case REST_MARKETS:
-        rest_set(ret_request, "/api/v3/exchangeInfo", 20);
+        /* Without the lists of who may trade, which are much of it. */
+        rest_set(ret_request, "/api/v3/exchangeInfo?showPermissionSets=false", 20);
         return true;
     case REST_BOOK:
         book_request(query, ret_request);
@@ -136,7 +154,7 @@ static bool request_rest(const struct rest_query *query, struct rest_request *re
         trades_request(query, ret_request);
         return true;
     case REST_TICKERS:
-        rest_set(ret_request, "/api/v3/ticker/24hr", 80);
+        tickers_request(query, ret_request);
         return true;
     }
     return false;
@@ -153,13 +171,18 @@ const struct exchange exchange_binance = {
                 CHANNEL_BIT(CHANNEL_BOOK) | CHANNEL_BIT(CHANNEL_QUOTE),
     .book_depth = BOOK_DEPTH,
     .ping_text = NULL,
+    .deflate = false, /* nothing says that the streams take it */
+    .trade_ids_consecutive = true,
     .limits =
         {
             /* Binance, "WebSocket Streams", General information: 5 messages a second, pings and
              * pongs counted; 300 connections in 5 minutes of one address; 1,024 streams; 24 hours;
-             * its ping comes every 20 s and wants its pong within a minute. */
+             * its ping comes every 20 s and wants its pong within a minute. REST: REQUEST_WEIGHT of
+             * `rateLimits` in /api/v3/exchangeInfo, 6,000 a minute. */
             .messages = {{.count = 5, .window_ms = 1000}},
             .connects = {.count = 300, .window_ms = 300000},
+            .rest = {.count = 6000, .window_ms = 60000},
+            .rest_by_kind = false,
             .streams_per_connection = 1024,
             .lifetime_s = 86400,
             .ping_interval_ms = 0,
@@ -171,4 +194,5 @@ const struct exchange exchange_binance = {
     .next_request = request_next,
     .decode = binance_decode,
     .rest_request = request_rest,
+    .rest_read = binance_rest_read,
 };

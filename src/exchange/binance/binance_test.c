@@ -180,7 +180,8 @@ static void asks_by_rest(void **state)
     struct instrument btc = {.native = "BTCUSDT"};
     struct instrument foreign = {.native = "\xe5\xb8\x81USDT"};
     (void)state;
-    assert_rest(&(struct rest_query){.kind = REST_MARKETS}, "/api/v3/exchangeInfo", 20);
+    assert_rest(&(struct rest_query){.kind = REST_MARKETS},
+                "/api/v3/exchangeInfo?showPermissionSets=false", 20);
     assert_rest(&(struct rest_query){.kind = REST_BOOK, .instrument = &btc},
                 "/api/v3/depth?symbol=BTCUSDT&limit=5000", 250);
     assert_rest(&(struct rest_query){.kind = REST_BOOK, .instrument = &foreign, .limit = 100},

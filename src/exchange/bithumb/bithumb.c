@@ -9,7 +9,8 @@
 static const char *const default_symbols[] = {"BTC-KRW", "ETH-KRW",  "XRP-KRW",
                                               "SOL-KRW", "USDT-KRW", NULL};
 
-static const struct quotation_dialect dialect = {.exchange = &exchange_bithumb, .candles = false};
+static const struct quotation_dialect dialect = {
+    .exchange = &exchange_bithumb, .candles = false, .rest_trade_time_korean = true};
 
 static enum decode_verdict bithumb_decode(void *state, const struct decode_input *input,
                                           struct event_batch *batch)
@@ -30,9 +31,14 @@ static bool trades_request(const struct rest_query *query, struct rest_request *
     return true;
 }
 
+/* "Parameter 'markets' must be less than or equal to 200 items": its changelog, of 2026-10-13. */
+static const struct rest_list ticker_list = {
+    .head = "/v1/ticker?markets=", .separator = ",", .tail = "", .count_max = 200};
+
 static bool request_rest(const struct rest_query *query, struct rest_request *ret_request)
 {
     ret_request->weight = 1;
+    ret_request->instrument_count = 0;
     switch (query->kind) {
     case REST_MARKETS:
         rest_set(ret_request, "/v1/market/all?isDetails=true", 1);
@@ -43,12 +49,19 @@ static bool request_rest(const struct rest_query *query, struct rest_request *re
     case REST_TRADES:
         return trades_request(query, ret_request);
     case REST_TICKERS: /* only for markets that are named */
-        if (query->instrument == NULL)
+        if (query->instrument_count == 0 && query->instrument == NULL)
             return false;
-        rest_append(ret_request, 0, "/v1/ticker?markets=", query->instrument);
+        rest_set_list(ret_request, query, &ticker_list);
         return true;
     }
     return false;
+}
+
+static bool rest_read(enum rest_kind kind, struct slice text, rest_fact_fn *visit, void *context,
+                      struct slice *ret_note)
+{
+    const struct rest_visitor visitor = {.visit = visit, .context = context};
+    return quotation_rest_read(&dialect, kind, text, &visitor, ret_note);
 }
 
 const struct exchange exchange_bithumb = {
@@ -62,12 +75,17 @@ const struct exchange exchange_bithumb = {
         CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_TICKER) | CHANNEL_BIT(CHANNEL_BOOK),
     .book_depth = 15,
     .ping_text = NULL,
+    .deflate = true, /* since 2026-08-12 */
+    .trade_ids_consecutive = false,
     .limits =
         {
             /* Bithumb, API 2.x, "Basic information": 10 connections a second of one address; no
              * limit of messages is published. Silence is documented to be cut after 120 s, and
-             * measured to be after 60 s. */
+             * measured to be after 60 s. "Limits of requests": REST 150 a second for each of
+             * candles, order books, tickers, trades and all else. */
             .connects = {.count = 10, .window_ms = 1000},
+            .rest = {.count = 150, .window_ms = 1000},
+            .rest_by_kind = true,
             .ping_interval_ms = 20000,
             .idle_timeout_ms = 60000,
         },
@@ -77,4 +95,5 @@ const struct exchange exchange_bithumb = {
     .next_request = quotation_request,
     .decode = bithumb_decode,
     .rest_request = request_rest,
+    .rest_read = rest_read,
 };

@@ -3,6 +3,7 @@
 #include "exchange/bithumb/bithumb.h"
 
 #include "exchange/bithumb/old_decode.h"
+#include "exchange/bithumb/old_rest.h"
 #include "exchange/rest.h"
 
 static const char *const default_symbols[] = {"BTC-KRW", "ETH-KRW",  "XRP-KRW",
@@ -96,9 +97,11 @@ static bool request_rest(const struct rest_query *query, struct rest_request *re
 {
     size_t size;
     ret_request->weight = 1;
+    ret_request->instrument_count = 0;
     switch (query->kind) {
     case REST_MARKETS: /* the keys of the tickers are the markets */
-    case REST_TICKERS:
+    case REST_TICKERS: /* whosever they are */
+        ret_request->instrument_count = query->kind == REST_TICKERS ? query->instrument_count : 0;
         rest_set(ret_request, "/public/ticker/ALL_KRW", 1);
         return true;
     case REST_BOOK:
@@ -128,9 +131,14 @@ const struct exchange exchange_bithumb1 = {
         CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_TICKER) | CHANNEL_BIT(CHANNEL_BOOK),
     .book_depth = 30,
     .ping_text = NULL,
+    .deflate = false,
+    .trade_ids_consecutive = false,
     .limits =
         {
-            /* Nothing is documented but the messages themselves; 30 s is what clients of it use. */
+            /* Of the stream nothing is documented but the messages themselves; 30 s is what clients
+             * of it use. REST: "Rate limits" of API 1.x, 135 public requests a second. */
+            .rest = {.count = 135, .window_ms = 1000},
+            .rest_by_kind = false,
             .ping_interval_ms = 30000,
         },
     .state_size = 0,
@@ -139,4 +147,5 @@ const struct exchange exchange_bithumb1 = {
     .next_request = request_next,
     .decode = bithumb1_decode,
     .rest_request = request_rest,
+    .rest_read = bithumb1_rest_read,
 };

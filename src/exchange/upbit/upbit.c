@@ -8,7 +8,8 @@
 static const char *const default_symbols[] = {"BTC-KRW", "ETH-KRW",  "XRP-KRW",
                                               "SOL-KRW", "USDT-KRW", NULL};
 
-static const struct quotation_dialect dialect = {.exchange = &exchange_upbit, .candles = true};
+static const struct quotation_dialect dialect = {
+    .exchange = &exchange_upbit, .candles = true, .rest_trade_time_korean = false};
 
 static enum decode_verdict upbit_decode(void *state, const struct decode_input *input,
                                         struct event_batch *batch)
@@ -38,8 +39,22 @@ static bool trades_request(const struct rest_query *query, struct rest_request *
     return true;
 }
 
+static void tickers_request(const struct rest_query *query, struct rest_request *request)
+{
+    static const struct rest_list list = {.head = "/v1/ticker?markets=",
+                                          .separator = ",",
+                                          .tail = "",
+                                          .count_max = UINT32_MAX}; /* none is documented */
+    if (query->instrument_count == 0 && query->instrument == NULL)
+        rest_set(request, "/v1/ticker/all?quote_currencies=KRW,BTC,USDT", 1);
+    else
+        rest_set_list(request, query, &list);
+}
+
 static bool request_rest(const struct rest_query *query, struct rest_request *ret_request)
 {
+    ret_request->weight = 1;
+    ret_request->instrument_count = 0;
     switch (query->kind) {
     case REST_MARKETS:
         rest_set(ret_request, "/v1/market/all?is_details=true", 1);
@@ -49,10 +64,17 @@ static bool request_rest(const struct rest_query *query, struct rest_request *re
     case REST_TRADES:
         return trades_request(query, ret_request);
     case REST_TICKERS:
-        rest_set(ret_request, "/v1/ticker/all?quote_currencies=KRW,BTC,USDT", 1);
+        tickers_request(query, ret_request);
         return true;
     }
     return false;
+}
+
+static bool rest_read(enum rest_kind kind, struct slice text, rest_fact_fn *visit, void *context,
+                      struct slice *ret_note)
+{
+    const struct rest_visitor visitor = {.visit = visit, .context = context};
+    return quotation_rest_read(&dialect, kind, text, &visitor, ret_note);
 }
 
 const struct exchange exchange_upbit = {
@@ -65,14 +87,19 @@ const struct exchange exchange_upbit = {
     .channels =
         CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_TICKER) | CHANNEL_BIT(CHANNEL_BOOK),
     .book_depth = 30,
+    .deflate = true,
+    .trade_ids_consecutive = false,
     .ping_text = NULL, /* the text PING was seen to go unanswered on a subscribed connection */
     .limits =
         {
             /* Upbit, "Rate limits": websocket-message 5 a second and 100 a minute of one
-             * connection, websocket-connect 5 a second of one address. Silence is documented to be
-             * cut after 120 s, and measured to be after 60 s. */
+             * connection, websocket-connect 5 a second of one address; the groups market, ticker,
+             * trade and orderbook of REST 10 a second each. Silence is documented to be cut after
+             * 120 s, and measured to be after 60 s. */
             .messages = {{.count = 5, .window_ms = 1000}, {.count = 100, .window_ms = 60000}},
             .connects = {.count = 5, .window_ms = 1000},
+            .rest = {.count = 10, .window_ms = 1000},
+            .rest_by_kind = true,
             .ping_interval_ms = 20000,
             .idle_timeout_ms = 60000,
         },
@@ -82,4 +109,5 @@ const struct exchange exchange_upbit = {
     .next_request = quotation_request,
     .decode = upbit_decode,
     .rest_request = request_rest,
+    .rest_read = rest_read,
 };
