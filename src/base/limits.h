@@ -37,8 +37,10 @@
 #define LIMIT_HTTP_PROXIES 256                  /* ranges that are trusted */
 #define LIMIT_TLS_TURN 4                        /* steps of handshakes in one turn of a loop */
 #define LIMIT_WS_CLOSE_MS 2000                  /* for the peer's close after ours */
-#define LIMIT_URL 1024
+#define LIMIT_URL (LIMIT_REST_PATH + KIBIBYTE)
 #define LIMIT_HOST 256
+#define LIMIT_CONNECT_ADDRESSES 16 /* of one name that are tried */
+#define LIMIT_PROXY_RULES 256      /* of NO_PROXY */
 
 /* access */
 #define LIMIT_ACCESS_TOKEN (8 * KIBIBYTE) /* a token as a client sends it */

@@ -61,16 +61,20 @@ typedef void tcp_connected_fn(void *context, int error,
                               const char *error_text); /* error 0: connected */
 
 /*
- * Resolves, connects to the first address that answers, within timeout_ms. on_connected comes
- * exactly once, later, unless the connection is destroyed before.
+ * Resolves, connects to the first address that answers, within timeout_ms: the next one is tried
+ * when one fails, or beside it when it has not answered for 250 ms (RFC 8305), IPv6 and IPv4 by
+ * turns, LIMIT_CONNECT_ADDRESSES at most. on_connected comes exactly once, later, unless the
+ * connection is destroyed before.
  */
 struct tcp *tcp_connect(struct loop *loop, const char *host, uint16_t port, uint32_t timeout_ms,
                         tcp_connected_fn *on_connected, void *context) MUST_CHECK;
 
-/* After on_connected, before tcp_set_callbacks: shakes hands with `host`, whose certificate must be
- * good for that name, or address. on_connected comes exactly once more, later, unless the
- * connection is destroyed before; this has no time limit of its own. -EPROTO: the certificate was
- * not accepted, or the peer speaks something else. A handle of the context is kept. */
+/* Shakes hands with `host`, whose certificate must be good for that name, or address. on_connected
+ * comes exactly once more, later, unless the connection is destroyed before; this has no time limit
+ * of its own. -EPROTO: the certificate was not accepted, or the peer speaks something else. A
+ * handle of the context is kept. Before: on_connected, and what was agreed in the plain; callbacks
+ * that were set for that are not called any more, and are set anew when it is done. May be done
+ * twice: then the second TLS is inside the first (a tunnel through a proxy with TLS). */
 void tcp_start_tls(struct tcp *tcp, const struct tls_context *context, const char *host,
                    tcp_connected_fn *on_connected, void *on_connected_context);
 

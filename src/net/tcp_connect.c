@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making a connection: look-up in libuv's thread pool, then one address after the other, each with
- * its share of the time left. All this state lives beside struct tcp and only until it is
- * connected, so that a connection stays small.
+ * Making a connection: look-up in libuv's thread pool, then the addresses in the resolver's order,
+ * the families by turns, a new one as soon as one fails or ATTEMPT_DELAY_MS after the one before;
+ * those that are under way go on, and the first that is connected wins (RFC 8305, sections 4 and
+ * 5). All this state lives beside struct tcp and only until it is connected, so that a connection
+ * stays small.
  */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -18,32 +20,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define ATTEMPT_DELAY_MS 250 /* RFC 8305, section 5 */
+
 enum connect_state { CONNECT_RESOLVING, CONNECT_TRYING, CONNECT_FAILED };
 
 /* One socket being connected. Its handle needs a life of its own: libuv closes handles later. */
 struct attempt {
     uv_poll_t poll;
     struct tcp_connector *connector; /* borrowed until closed */
+    size_t index;                    /* of its address */
     int fd;                          /* owned */
 };
 
 struct tcp_connector {
     uv_getaddrinfo_t request;
     enum connect_state state;
-    bool request_pending;           /* the thread pool still has it: may not be freed */
-    struct tcp *tcp;                /* borrowed; NULL when nobody waits any more */
-    struct loop *loop;              /* borrowed */
-    struct timer *timer;            /* owned */
-    struct addrinfo *addresses;     /* owned, libuv's */
-    const struct addrinfo *address; /* being tried */
-    struct attempt *attempt;        /* owned; NULL between two */
+    bool request_pending;       /* the thread pool still has it: may not be freed */
+    struct tcp *tcp;            /* borrowed; NULL when nobody waits any more */
+    struct loop *loop;          /* borrowed */
+    struct timer *timer;        /* owned */
+    struct addrinfo *addresses; /* owned, libuv's */
+    size_t count;               /* of those below */
+    size_t next;                /* to be tried; those before it have been, or are */
+    const struct addrinfo *address[LIMIT_CONNECT_ADDRESSES];
+    struct attempt *attempt[LIMIT_CONNECT_ADDRESSES]; /* owned; NULL when not under way */
     tcp_connected_fn *on_connected;
     void *context; /* borrowed */
     int64_t deadline_ns;
-    int error; /* of what was tried last */
+    int error; /* what to tell when none is left */
     uint16_t port;
     char host[LIMIT_HOST];
-    char text[LIMIT_HOST + 100];
+    char text[LIMIT_HOST + 200];
 };
 
 static void attempt_freed(uv_handle_t *handle)
@@ -52,11 +59,11 @@ static void attempt_freed(uv_handle_t *handle)
 }
 
 /* Gives back the socket, which is no longer watched. */
-static int attempt_end(struct tcp_connector *connector)
+static int attempt_end(struct tcp_connector *connector, size_t index)
 {
-    struct attempt *attempt = connector->attempt;
+    struct attempt *attempt = connector->attempt[index];
     int fd = attempt->fd;
-    connector->attempt = NULL;
+    connector->attempt[index] = NULL;
     uv_close((uv_handle_t *)&attempt->poll, attempt_freed);
     return fd;
 }
@@ -65,8 +72,9 @@ static int attempt_end(struct tcp_connector *connector)
 static void connector_release(struct tcp_connector *connector)
 {
     connector->tcp = NULL;
-    if (connector->attempt != NULL)
-        close(attempt_end(connector));
+    for (size_t i = 0; i < connector->count; i++)
+        if (connector->attempt[i] != NULL)
+            close(attempt_end(connector, i));
     if (connector->addresses != NULL)
         uv_freeaddrinfo(connector->addresses);
     connector->addresses = NULL;
@@ -104,17 +112,32 @@ static void connector_fail(struct tcp_connector *connector, int error, const cha
 
 static uint64_t milliseconds_left(const struct tcp_connector *connector)
 {
-    int64_t left_ms = (connector->deadline_ns - clock_monotonic_ns()) / 1000000;
+    int64_t left_ms = (connector->deadline_ns - clock_monotonic_ns() + 999999) / 1000000;
     return left_ms > 0 ? (uint64_t)left_ms : 0;
 }
 
-static uint64_t addresses_left(const struct tcp_connector *connector)
+/* No way there from here: says less than a refusal, or no answer, of another address. */
+static bool is_unreachable(int error)
 {
-    uint64_t count = 0;
-    for (const struct addrinfo *each = connector->address; each != NULL; each = each->ai_next)
-        count++;
-    assert(count > 0);
-    return count;
+    return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EADDRNOTAVAIL ||
+           error == -EAFNOSUPPORT;
+}
+
+static void note_error(struct tcp_connector *connector, int error)
+{
+    if (connector->error == 0 || is_unreachable(connector->error) || !is_unreachable(error))
+        connector->error = error;
+}
+
+static void fail_all(struct tcp_connector *connector)
+{
+    char what[100];
+    const char *reason = strerror(-connector->error);
+    if (connector->count == 1)
+        snprintf(what, sizeof(what), "%s", reason);
+    else
+        snprintf(what, sizeof(what), "%s (%zu addresses tried)", reason, connector->next);
+    connector_fail(connector, connector->error, what);
 }
 
 /*
@@ -135,8 +158,9 @@ static bool connected_to_itself(int fd)
 static void on_attempt(uv_poll_t *handle, int status, int events);
 
 /* 0: under way. */
-static int attempt_start(struct tcp_connector *connector, const struct addrinfo *address)
+static int attempt_start(struct tcp_connector *connector, size_t index)
 {
+    const struct addrinfo *address = connector->address[index];
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
@@ -154,38 +178,50 @@ static int attempt_start(struct tcp_connector *connector, const struct addrinfo 
     }
     attempt->poll.data = attempt;
     attempt->connector = connector;
+    attempt->index = index;
     attempt->fd = fd;
-    connector->attempt = attempt;
+    connector->attempt[index] = attempt;
     error = uv_poll_start(&attempt->poll, UV_WRITABLE, on_attempt);
     assert(error == 0);
     return error;
 }
 
-/* Goes on with the present address, or the first behind it that can be tried. */
-static void try_addresses(struct tcp_connector *connector)
+static bool is_under_way(const struct tcp_connector *connector)
 {
-    connector->state = CONNECT_TRYING;
-    for (; connector->address != NULL; connector->address = connector->address->ai_next) {
-        uint64_t left_ms = milliseconds_left(connector);
-        if (left_ms == 0) {
-            connector->error = -ETIMEDOUT;
-            break;
-        }
-        connector->error = attempt_start(connector, connector->address);
-        if (connector->error == 0) {
-            timer_start(connector->timer, left_ms / addresses_left(connector) + 1, 0);
-            return;
-        }
-    }
-    connector_fail(connector, connector->error, strerror(-connector->error));
+    for (size_t i = 0; i < connector->next; i++)
+        if (connector->attempt[i] != NULL)
+            return true;
+    return false;
 }
 
-static void attempt_failed(struct tcp_connector *connector, int error)
+/* Starts the next address that can be tried, and waits: for it, its turn to be followed, the end.
+ */
+static void try_next(struct tcp_connector *connector)
 {
-    close(attempt_end(connector));
-    connector->error = error;
-    connector->address = connector->address->ai_next;
-    try_addresses(connector);
+    connector->state = CONNECT_TRYING;
+    uint64_t left_ms = milliseconds_left(connector);
+    bool started = false;
+    while (!started && left_ms > 0 && connector->next < connector->count) {
+        int error = attempt_start(connector, connector->next++);
+        started = error == 0;
+        if (!started)
+            note_error(connector, error);
+    }
+    if (left_ms == 0)
+        note_error(connector, -ETIMEDOUT);
+    if (left_ms == 0 || !is_under_way(connector)) {
+        fail_all(connector);
+        return;
+    }
+    bool last = connector->next == connector->count || left_ms < ATTEMPT_DELAY_MS;
+    timer_start(connector->timer, last ? left_ms : ATTEMPT_DELAY_MS, 0);
+}
+
+static void attempt_failed(struct tcp_connector *connector, size_t index, int error)
+{
+    close(attempt_end(connector, index));
+    note_error(connector, error);
+    try_next(connector);
 }
 
 static int attempt_error(const struct attempt *attempt, int status)
@@ -206,10 +242,10 @@ static void on_attempt(uv_poll_t *handle, int status, int events)
     struct tcp_connector *connector = attempt->connector;
     int error = attempt_error(attempt, status);
     if (error != 0) {
-        attempt_failed(connector, error);
+        attempt_failed(connector, attempt->index, error);
         return;
     }
-    int fd = attempt_end(connector);
+    int fd = attempt_end(connector, attempt->index);
     error = tcp_adopt(connector->tcp, fd);
     if (error != 0) {
         close(fd);
@@ -227,11 +263,37 @@ static void on_timer(void *context)
         connector_fail(connector, -ETIMEDOUT, "address look-up timed out");
         return;
     case CONNECT_TRYING:
-        attempt_failed(connector, -ETIMEDOUT);
+        try_next(connector);
         return;
     case CONNECT_FAILED:
         connector_fail(connector, -EHOSTUNREACH, uv_strerror(connector->error));
         return;
+    }
+}
+
+static const struct addrinfo *of_family(const struct addrinfo *from, int family, bool other)
+{
+    while (from != NULL && (from->ai_family == family) == other)
+        from = from->ai_next;
+    return from;
+}
+
+/* The resolver's order (RFC 6724), but the families by turns: one that is broken as a whole costs
+ * one delay. Beyond LIMIT_CONNECT_ADDRESSES they are left out. */
+static void order_addresses(struct tcp_connector *connector)
+{
+    int family = connector->addresses->ai_family;
+    const struct addrinfo *of_turn[2] = {connector->addresses,
+                                         of_family(connector->addresses, family, true)};
+    size_t turn = 0;
+    while (connector->count < LIMIT_CONNECT_ADDRESSES) {
+        turn = of_turn[turn] == NULL ? 1 - turn : turn;
+        const struct addrinfo *address = of_turn[turn];
+        if (address == NULL)
+            return;
+        connector->address[connector->count++] = address;
+        of_turn[turn] = of_family(address->ai_next, family, turn == 1);
+        turn = 1 - turn;
     }
 }
 
@@ -250,8 +312,8 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         return;
     }
     connector->addresses = addresses;
-    connector->address = addresses;
-    try_addresses(connector);
+    order_addresses(connector);
+    try_next(connector);
 }
 
 /* Numbers in text go the same way as names: one road, and the answer always comes later. */
