@@ -99,7 +99,7 @@ static bool is_awaited(const struct tcp *tcp)
 static int wanted_tls_events(const struct tcp *tcp)
 {
     const struct tls *tls = tcp->tls;
-    int events = tls_is_pending(tls) ? UV_WRITABLE : 0;
+    int events = tls_wants_write(tls) ? UV_WRITABLE : 0;
     if (tls_state(tls) != TLS_SHAKING && is_awaited(tcp))
         return UV_READABLE | UV_WRITABLE; /* a peer may be so quick that nothing else comes of it */
     switch (tls_state(tls)) {
@@ -114,7 +114,7 @@ static int wanted_tls_events(const struct tcp *tcp)
         break;
     case TLS_OPEN:
         if (!tcp->paused)
-            events |= UV_READABLE;
+            events |= UV_READABLE | (tls_has_unread(tls) ? UV_WRITABLE : 0);
         break;
     }
     if (tcp->want_write && !tls_is_waiting_for_input(tls))
@@ -235,21 +235,23 @@ static void shake_hands(struct tcp *tcp, int events)
 
 static void read_tls(struct tcp *tcp, int events)
 {
+    struct tls *tls = tcp->tls;
     char *data = tcp->loop->read_buffer;
-    if (tls_state(tcp->tls) == TLS_OPEN && (events & UV_READABLE) != 0) {
-        size_t size = tls_read(tcp->tls, data);
+    bool readable = (events & UV_READABLE) != 0 || tls_has_unread(tls);
+    if (tls_state(tls) == TLS_OPEN && readable) {
+        size_t size = tls_read(tls, data);
         if (size > 0) {
             data[size] = '\0';
             tcp->callbacks->on_data(tcp->context, data, size);
         }
-        if (!is_reading(tcp))
-            return; /* how it ended, if it did, is told later */
+        if (!is_reading(tcp) || tcp->tls != tls)
+            return; /* how it ended, if it did, is told later; it may go on inside another TLS */
     }
-    if (tls_state(tcp->tls) == TLS_ENDED) {
+    if (tls_state(tls) == TLS_ENDED) {
         tcp->ended = true;
         tcp->callbacks->on_closed(tcp->context, 0);
-    } else if (tls_state(tcp->tls) == TLS_FAILED) {
-        fail(tcp, tls_error(tcp->tls));
+    } else if (tls_state(tls) == TLS_FAILED) {
+        fail(tcp, tls_error(tls));
     }
 }
 
@@ -318,8 +320,13 @@ void tcp_take_tls(struct tcp *tcp, struct tls *tls)
 void tcp_start_tls(struct tcp *tcp, const struct tls_context *context, const char *host,
                    tcp_connected_fn *on_connected, void *on_connected_context)
 {
-    assert(on_connected != NULL);
-    tcp_take_tls(tcp, tls_create_client(context, tcp->fd, host));
+    assert(on_connected != NULL && tcp->fd >= 0);
+    struct tls *outer = tcp->tls;
+    tcp->tls = tls_create_client(context, tcp->fd, host);
+    if (outer != NULL)
+        tls_put_inside(tcp->tls, outer);
+    tcp->started = false;
+    tcp->want_write = false;
     *tls_waiter(tcp->tls) =
         (struct tls_waiter){.on_connected = on_connected, .context = on_connected_context};
     (void)tls_shake(tcp->tls); /* says hello; what comes of it is told in a turn of its own */

@@ -31,8 +31,9 @@ static_assert(LIMIT_TLS_PENDING >= 2 * RECORD_MAX, "a record fits, encrypted, an
 
 struct tls {
     SSL *ssl;                    /* owned; NULL until the first record is there */
+    struct tls *outer;           /* owned; what it is spoken through; NULL: the socket itself */
     struct tls_context *context; /* owned, during the handshake */
-    struct buffer pending;       /* encrypted, for the kernel; no memory when empty */
+    struct buffer pending;       /* encrypted, for the kernel or `outer`; no memory when empty */
     size_t pending_sent;         /* bytes of it that the kernel has taken */
     struct slice input;          /* encrypted, from the kernel; borrowed by tls_read */
     struct tls_waiter waiter;
@@ -43,6 +44,7 @@ struct tls {
     bool begun;             /* the peer has said something */
     size_t awaited;         /* bytes of its hello at which the kernel wakes us; 0: at any */
     bool peer_ended;        /* recv brought 0 */
+    bool direct;            /* reads the socket, for the handshake of the one inside */
     bool closing;           /* good-bye has been said: SHUT_WR follows what is pending */
     bool waiting_for_input; /* a message of the peer was cut in the middle */
     char failure[TLS_FAILURE_MAX];
@@ -70,12 +72,30 @@ static void keep_pending(struct tls *tls, const char *data, size_t size)
         tls->error = -ENOBUFS; /* a peer that makes us answer and does not read the answers */
 }
 
+/* All or nothing, as SSL_write is. */
+static size_t outer_send(struct tls *tls, const char *data, size_t size)
+{
+    struct tls *outer = tls->outer;
+    size_t sent = 0;
+    int result = SSL_write_ex(outer->ssl, data, size, &sent);
+    if (result == 1)
+        return sent;
+    /* See send_record: half a message of the peer must be read to its end first. */
+    if (SSL_get_error(outer->ssl, result) == SSL_ERROR_WANT_READ)
+        tls->waiting_for_input = true;
+    else
+        tls->error = outer->error != 0 ? outer->error : -EPROTO;
+    return 0;
+}
+
 static int on_write(BIO *bio, const char *data, int size)
 {
     struct tls *tls = BIO_get_data(bio);
     size_t sent = 0;
     BIO_clear_retry_flags(bio);
-    if (!tls_is_pending(tls))
+    if (tls->pending.data == NULL && tls->outer != NULL)
+        sent = outer_send(tls, data, (size_t)size);
+    else if (tls->pending.data == NULL)
         sent = socket_send(tls, data, (size_t)size);
     if (tls->error == 0 && sent < (size_t)size)
         keep_pending(tls, data + sent, (size_t)size - sent);
@@ -105,12 +125,37 @@ static ssize_t socket_receive(struct tls *tls, char *out, size_t size)
     return got;
 }
 
+/* As recv: 0 is the end, however the outer one ended. */
+static int outer_receive(struct tls *tls, char *out, size_t size)
+{
+    struct tls *outer = tls->outer;
+    size_t got = 0;
+    outer->direct = tls->state == TLS_SHAKING;
+    int result = SSL_read_ex(outer->ssl, out, size, &got);
+    if (result == 1)
+        return (int)got;
+    int why = SSL_get_error(outer->ssl, result);
+    if (why == SSL_ERROR_WANT_READ)
+        return -1;
+    tls->peer_ended = why == SSL_ERROR_ZERO_RETURN || outer->peer_ended;
+    if (!tls->peer_ended)
+        tls->error = outer->error != 0 ? outer->error : -EPROTO;
+    else
+        ERR_clear_error();
+    return tls->peer_ended ? 0 : -1;
+}
+
 static int on_read(BIO *bio, char *out, int size)
 {
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    int got = tls->state == TLS_SHAKING ? (int)socket_receive(tls, out, (size_t)size)
-                                        : read_input(tls, out, (size_t)size);
+    int got;
+    if (tls->outer != NULL)
+        got = outer_receive(tls, out, (size_t)size);
+    else if (tls->state == TLS_SHAKING || tls->direct)
+        got = (int)socket_receive(tls, out, (size_t)size);
+    else
+        got = read_input(tls, out, (size_t)size);
     if (got < 0 && tls->error == 0)
         BIO_set_retry_read(bio);
     return got;
@@ -194,6 +239,12 @@ struct tls *tls_create_client(const struct tls_context *context, int fd, const c
     return tls;
 }
 
+void tls_put_inside(struct tls *tls, struct tls *outer)
+{
+    assert(tls->outer == NULL && outer->outer == NULL && outer->state == TLS_OPEN);
+    tls->outer = outer;
+}
+
 static void count(const struct tls *tls, enum tls_result result)
 {
     struct metric *metric = tls->context->results[result];
@@ -217,11 +268,14 @@ void tls_destroy(struct tls *tls)
     tls_flush(tls);
     if (!tls_is_pending(tls))
         tls_shutdown(tls);
-    SSL_free(tls->ssl);
-    tls_context_destroy(tls->context);
-    pending_drop(tls);
+    struct tls *owned[] = {tls, tls->outer};
+    for (size_t i = 0; i < COUNT_OF(owned) && owned[i] != NULL; i++) {
+        SSL_free(owned[i]->ssl);
+        tls_context_destroy(owned[i]->context);
+        pending_drop(owned[i]);
+        memory_free(owned[i]);
+    }
     ERR_clear_error();
-    memory_free(tls);
 }
 
 enum tls_state tls_state(const struct tls *tls)
@@ -359,6 +413,7 @@ enum tls_state tls_shake(struct tls *tls)
     assert(tls->state == TLS_SHAKING);
     if (tls->ssl == NULL && !begin(tls))
         return tls->state;
+    tls->waiting_for_input = false;
     ERR_clear_error();
     int done = SSL_do_handshake(tls->ssl);
     if (done == 1) {
@@ -376,26 +431,41 @@ enum tls_state tls_shake(struct tls *tls)
 
 /* ---- reading ---- */
 
+/* The one that speaks to the socket. */
+static struct tls *outermost(struct tls *tls)
+{
+    return tls->outer != NULL ? tls->outer : tls;
+}
+
+bool tls_has_unread(const struct tls *tls)
+{
+    return tls->state == TLS_OPEN && tls->outer != NULL && SSL_has_pending(tls->outer->ssl);
+}
+
 /* False when there is nothing to be decrypted. */
 static bool receive(struct tls *tls, char *buffer)
 {
+    struct tls *base = outermost(tls);
     char *encrypted = buffer + LIMIT_READ_BUFFER - LIMIT_TLS_READ;
-    ssize_t got = socket_receive(tls, encrypted, LIMIT_TLS_READ);
+    bool unread = tls_has_unread(tls);
+    ssize_t got = socket_receive(base, encrypted, LIMIT_TLS_READ);
+    tls->error = base->error;
     if (got > 0)
-        tls->input = (struct slice){.data = encrypted, .size = (size_t)got};
+        base->input = (struct slice){.data = encrypted, .size = (size_t)got};
     else if (got == 0) /* without good-bye: whatever is spoken inside has ends of its own */
         tls->state = TLS_ENDED;
     else if (tls->error != 0)
         fail(tls);
-    return got > 0;
+    return got > 0 || (unread && tls->state == TLS_OPEN);
 }
 
 static void read_ended(struct tls *tls, int result)
 {
     int why = SSL_get_error(tls->ssl, result);
-    bool used = tls->input.size == 0;
-    tls->input = (struct slice){.data = NULL};
-    if (why == SSL_ERROR_ZERO_RETURN)
+    bool used = outermost(tls)->input.size == 0;
+    bool cut = tls->outer != NULL && tls->peer_ended; /* by the outer one's good-bye */
+    outermost(tls)->input = (struct slice){.data = NULL};
+    if (why == SSL_ERROR_ZERO_RETURN || cut)
         tls->state = TLS_ENDED; /* what is behind the good-bye is nobody's */
     else if (why != SSL_ERROR_WANT_READ || !used)
         fail(tls);
@@ -407,9 +477,11 @@ size_t tls_read(struct tls *tls, char *buffer)
     size_t size = 0;
     int result;
     assert(tls->state == TLS_OPEN);
+    tls->waiting_for_input = false;
     if (!receive(tls, buffer))
         return 0;
-    tls->waiting_for_input = false;
+    if (tls->outer != NULL)
+        tls->outer->direct = false;
     ERR_clear_error();
     do {
         size_t part = 0;
@@ -425,7 +497,13 @@ size_t tls_read(struct tls *tls, char *buffer)
 
 bool tls_is_pending(const struct tls *tls)
 {
-    return tls->pending.data != NULL;
+    return tls->pending.data != NULL || (tls->outer != NULL && tls->outer->pending.data != NULL);
+}
+
+bool tls_wants_write(const struct tls *tls)
+{
+    bool to_kernel = (tls->outer != NULL ? tls->outer : tls)->pending.data != NULL;
+    return to_kernel || (tls->pending.data != NULL && !tls->waiting_for_input);
 }
 
 bool tls_is_waiting_for_input(const struct tls *tls)
@@ -433,21 +511,33 @@ bool tls_is_waiting_for_input(const struct tls *tls)
     return tls->waiting_for_input;
 }
 
-void tls_flush(struct tls *tls)
+/* What is pending at this one, to the kernel or into the outer one. */
+static void flush_one(struct tls *tls)
 {
     struct buffer *pending = &tls->pending;
+    if (pending->data == NULL)
+        return;
+    const char *data = pending->data + tls->pending_sent;
+    size_t size = pending->size - tls->pending_sent;
+    ERR_clear_error();
+    tls->pending_sent +=
+        tls->outer != NULL ? outer_send(tls, data, size) : socket_send(tls, data, size);
+    if (tls->error == 0 && tls->pending_sent == pending->size)
+        pending_drop(tls);
+}
+
+void tls_flush(struct tls *tls)
+{
+    struct tls *base = outermost(tls);
     if (!tls_is_pending(tls) || tls->state == TLS_FAILED)
         return;
-    tls->pending_sent +=
-        socket_send(tls, pending->data + tls->pending_sent, pending->size - tls->pending_sent);
-    if (tls->error != 0) {
+    flush_one(base);
+    if (base != tls && base->error == 0 && base->pending.data == NULL)
+        flush_one(tls);
+    tls->error = tls->error != 0 ? tls->error : base->error;
+    if (tls->error != 0)
         fail(tls);
-        return;
-    }
-    if (tls->pending_sent < pending->size)
-        return;
-    pending_drop(tls);
-    if (tls->closing)
+    else if (tls->closing && !tls_is_pending(tls))
         (void)shutdown(tls->fd, SHUT_WR);
 }
 
@@ -496,6 +586,8 @@ void tls_shutdown(struct tls *tls)
     ERR_clear_error();
     if (open && SSL_shutdown(tls->ssl) < 0)
         ERR_clear_error(); /* then without good-bye */
+    if (tls->outer != NULL && SSL_shutdown(tls->outer->ssl) < 0)
+        ERR_clear_error();
     if (!tls_is_pending(tls))
         (void)shutdown(tls->fd, SHUT_WR);
 }

@@ -13,7 +13,7 @@
  * Reading, OpenSSL is given what one recv has brought and hands out all that is whole in it; so
  * there are never decrypted bytes that nobody has been told about, and readiness of the socket says
  * all. Only during the handshake it reads from the socket, record by record: what comes behind the
- * handshake stays in the kernel until somebody wants it.
+ * handshake stays in the kernel until somebody wants it. (One inside another: see tls_has_unread.)
  */
 #pragma once
 
@@ -51,6 +51,10 @@ struct tls *tls_create_server(const struct tls_context *context, int fd) MUST_CH
 struct tls *tls_create_client(const struct tls_context *context, int fd,
                               const char *host) MUST_CHECK;
 
+/* Just made, `tls` is spoken inside of `outer`, a client's whose handshake is over, and owns it: in
+ * the tunnel through a proxy that speaks TLS itself. Both have the same socket. */
+void tls_put_inside(struct tls *tls, struct tls *outer);
+
 /* Says good-bye to the peer, if the kernel takes it. NULL is a no-op. */
 void tls_destroy(struct tls *tls);
 
@@ -73,9 +77,14 @@ size_t tls_read(struct tls *tls, char *buffer);
  * or it failed. */
 size_t tls_send(struct tls *tls, const void *data, size_t size);
 
-/* Encrypted bytes wait for the kernel: call tls_flush when it takes some. */
+/* Encrypted bytes wait: call tls_flush when the kernel takes some, as tls_wants_write says. */
 bool tls_is_pending(const struct tls *tls);
+bool tls_wants_write(const struct tls *tls);
 void tls_flush(struct tls *tls);
+
+/* Bytes are here, and not in the kernel, that tls_read would bring: one that is inside another may
+ * have got them with its handshake's last record. */
+bool tls_has_unread(const struct tls *tls);
 
 /* tls_send has to wait for what the peer sends (its message was cut), not for the kernel. */
 bool tls_is_waiting_for_input(const struct tls *tls);
