@@ -92,6 +92,10 @@ enum http_encoding { HTTP_ENCODING_NONE, HTTP_ENCODING_IDENTITY, HTTP_ENCODING_G
  */
 enum http_encoding http_encoding_choose(const struct http_head *head, bool has_gzip);
 
+/* An answer's Retry-After in seconds from now_us (wall time) on; a date that is past is 0; -1: it
+ * has none, or a malformed one. */
+int64_t http_retry_after_s(const struct http_head *head, int64_t now_us);
+
 /* "Not Found"; static. */
 const char *http_status_text(unsigned status);
 

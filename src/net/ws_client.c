@@ -7,10 +7,11 @@
 #include "net/ws_client.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "net/dial.h"
 #include "net/http.h"
-#include "net/url.h"
 #include "net/ws_deflate.h"
 
 #include <assert.h>
@@ -23,7 +24,7 @@
 #define CODE_ABSENT 1005
 #define CODE_NONE 1006
 #define CODE_TOO_BIG 1009
-#define REASON_MAX 320
+#define REASON_MAX 640
 #define HANDSHAKE_MAX (LIMIT_URL + LIMIT_HOST + 512)
 #define CLOSE_REASON_MAX (WS_CONTROL_MAX - 2)
 
@@ -39,8 +40,8 @@ enum client_state {
 struct ws_client {
     struct ws_client_callbacks callbacks;
     void *context;                /* borrowed */
-    struct tcp *tcp;              /* owned; NULL when closed */
-    struct tls_context *tls;      /* owned, until it is connected; NULL: plain */
+    struct tcp *tcp;              /* owned; NULL until it is connected, and when closed */
+    struct dial *dial;            /* owned, until it is connected */
     struct timer *timer;          /* owned: for opening, closing, telling */
     struct http_reader *reader;   /* owned, during the handshake */
     struct ws_inflater *inflater; /* owned; NULL when compression was not negotiated */
@@ -53,6 +54,7 @@ struct ws_client {
     bool deflate;   /* compression is offered */
     uint32_t connect_ms;
     size_t message_max;
+    struct ws_client_refusal refusal;
     char reason[REASON_MAX];
     char key[WS_KEY_SIZE + 1];
     size_t masks_left;
@@ -67,7 +69,7 @@ static void client_free(struct ws_client *client)
     http_reader_destroy(client->reader);
     ws_parser_release(&client->parser);
     ws_inflater_destroy(client->inflater);
-    tls_context_destroy(client->tls);
+    dial_destroy(client->dial);
     buffer_release(&client->message);
     buffer_release(&client->output);
     memory_free(client);
@@ -87,6 +89,8 @@ static void leave(struct ws_client *client)
 
 static void disconnect(struct ws_client *client)
 {
+    dial_destroy(client->dial);
+    client->dial = NULL;
     tcp_destroy(client->tcp);
     client->tcp = NULL;
 }
@@ -322,6 +326,8 @@ static void take_answer(struct ws_client *client, const struct http_head *answer
 {
     struct err err;
     if (handshake_end(client, answer, &err) != 0) {
+        client->refusal.status = answer->status;
+        client->refusal.retry_after_s = http_retry_after_s(answer, clock_wall_us());
         finish_failed(client, "%s", err.text);
         return;
     }
@@ -386,39 +392,26 @@ static const struct tcp_callbacks tcp_callbacks = {
     .on_closed = on_closed,
 };
 
-static void begin(struct ws_client *client)
+static void on_dialled(void *context, const struct dial_result *result)
 {
+    struct ws_client *client = context;
+    client->tcp = result->tcp;
+    dial_destroy(client->dial); /* what is in result is not its */
+    client->dial = NULL;
     if (client->state != CLIENT_CONNECTING)
-        return;
-    client->state = CLIENT_HANDSHAKE;
-    tcp_set_callbacks(client->tcp, &tcp_callbacks, client);
-    send_request(client);
-}
-
-static void on_secured(void *context, int error, const char *error_text)
-{
-    struct ws_client *client = context;
+        return; /* the timer will tell what came before */
     enter(client);
-    if (error != 0)
-        finish_failed(client, "%s:%u: %s", client->url.host, (unsigned)client->url.port,
-                      error_text);
-    else
-        begin(client);
-    leave(client);
-}
-
-static void on_connected(void *context, int error, const char *error_text)
-{
-    struct ws_client *client = context;
-    enter(client);
-    if (error != 0) {
-        finish_failed(client, "%s", error_text);
-    } else if (client->tls != NULL) {
-        tcp_start_tls(client->tcp, client->tls, client->url.host, on_secured, client);
-        tls_context_destroy(client->tls);
-        client->tls = NULL;
+    if (result->reason != NULL) {
+        client->refusal = (struct ws_client_refusal){.status = result->proxy_status,
+                                                     .retry_after_s = result->retry_after_s,
+                                                     .proxy = result->proxy_status != 0};
+        finish_failed(client, "%s", result->reason);
     } else {
-        begin(client);
+        client->state = CLIENT_HANDSHAKE;
+        tcp_set_callbacks(client->tcp, &tcp_callbacks, client);
+        send_request(client);
+        if (result->early != NULL)
+            on_data(client, result->early, result->early_size);
     }
     leave(client);
 }
@@ -426,11 +419,12 @@ static void on_connected(void *context, int error, const char *error_text)
 static void on_timer(void *context)
 {
     struct ws_client *client = context;
+    char late[REASON_MAX];
     enter(client);
     switch (client->state) {
     case CLIENT_CONNECTING:
-        finish_failed(client, "%s:%u: not connected within %u ms", client->url.host,
-                      (unsigned)client->url.port, (unsigned)client->connect_ms);
+        dial_late(client->dial, late, sizeof(late));
+        finish_failed(client, "%s within %u ms", late, (unsigned)client->connect_ms);
         break;
     case CLIENT_HANDSHAKE:
         finish_failed(client, "%s:%u: no answer to the handshake within %u ms", client->url.host,
@@ -464,18 +458,20 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     int failed = url_parse(options->url, &url, err);
     if (failed != 0)
         return failed;
-    struct tls_context *tls = NULL;
-    if (url.tls && options->tls != NULL)
-        tls = tls_context_share(options->tls);
-    else if (url.tls)
-        failed = tls_context_create_client(NULL, &tls, err);
-    if (failed != 0)
-        return failed;
     struct ws_client *client = memory_alloc(sizeof(*client));
-    client->tls = tls;
+    const struct dial_options dial = {.url = &url,
+                                      .tls = options->tls,
+                                      .proxy = options->proxy,
+                                      .timeout_ms = options->connect_ms};
+    failed = dial_start(loop, &dial, on_dialled, client, &client->dial, err);
+    if (failed != 0) {
+        memory_free(client);
+        return failed;
+    }
     client->callbacks = *callbacks;
     client->context = context;
     client->url = url;
+    client->refusal.retry_after_s = -1;
     client->connect_ms = options->connect_ms;
     client->deflate = options->deflate;
     client->message_max = options->message_max;
@@ -485,7 +481,6 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     ws_parser_init(&client->parser, WS_CLIENT, options->message_max);
     client->timer = timer_create_on(loop, on_timer, client);
     timer_start(client->timer, options->connect_ms, 0);
-    client->tcp = tcp_connect(loop, url.host, url.port, options->connect_ms, on_connected, client);
     *ret_client = client;
     return 0;
 }
@@ -532,6 +527,11 @@ void ws_client_close(struct ws_client *client, uint16_t code, const char *reason
     case CLIENT_CLOSED:
         return;
     }
+}
+
+void ws_client_refused(const struct ws_client *client, struct ws_client_refusal *ret_refusal)
+{
+    *ret_refusal = client->refusal;
 }
 
 void ws_client_destroy(struct ws_client *client)

@@ -37,7 +37,9 @@ struct ws_client_options {
     uint32_t connect_ms; /* for address, TCP, TLS and handshake together */
     /* permessage-deflate is offered, and messages come inflated; what is sent stays plain */
     bool deflate;
-    const struct proxy *proxy; /* NULL: straight; borrowed as long as the connection lives */
+    /* NULL: straight; borrowed as long as the connection lives. TLS to a proxy whose URL is https
+     * trusts whom `tls` does. */
+    const struct proxy *proxy;
 };
 
 /* How the peer, or the proxy before it, refused the handshake. */
