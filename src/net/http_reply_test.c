@@ -197,8 +197,9 @@ static void test_endless_bodies(void **state)
 
 /* ---- Retry-After ---- */
 
-#define NOW_US (INT64_C(784111777) * 1000000) /* Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110, 5.6.7)   \
-                                               */
+#define NOW_US                                                                                     \
+    (INT64_C(784111777) * 1000000) /* Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110, 5.6.7)              \
+                                    */
 
 static void expect_retry(const char *value, int64_t expected)
 {
