@@ -78,8 +78,7 @@ void doctor_want_markets(struct doctor *doctor)
 static void fact_of_market(struct doctor *doctor, struct slice native, bool tradable)
 {
     struct instruments *catalogue = doctor->options.catalogue;
-    struct instrument *instrument =
-        instruments_find(catalogue, doctor->options.exchange, native);
+    struct instrument *instrument = instruments_find(catalogue, doctor->options.exchange, native);
     if (instrument != NULL && tradable)
         doctor->listed[instrument - instruments_at(catalogue, 0)] = true;
 }
@@ -124,8 +123,7 @@ static void end_markets(struct doctor *doctor)
 {
     struct instruments *catalogue = doctor->options.catalogue;
     for (uint32_t i = 0; i < instruments_count(catalogue); i++)
-        doctor->callbacks.market(doctor->context, instruments_at(catalogue, i),
-                                 doctor->listed[i]);
+        doctor->callbacks.market(doctor->context, instruments_at(catalogue, i), doctor->listed[i]);
 }
 
 static void note_headers(struct doctor *doctor, const struct http_client_result *result)
@@ -160,7 +158,8 @@ static bool read_answer(struct doctor *doctor, const struct http_client_result *
     if (read && result->status == 200)
         return true;
     snprintf(reason, sizeof reason, "status %u", result->status);
-    no_answer(doctor, reason, (struct slice){.data = note.data, .size = note.size < 200 ? note.size : 200});
+    no_answer(doctor, reason,
+              (struct slice){.data = note.data, .size = note.size < 200 ? note.size : 200});
     return false;
 }
 
@@ -250,7 +249,8 @@ static void ask(struct doctor *doctor, const struct rest_request *request, int64
         .timeout_ms = LIMIT_REST_MS,
     };
     egress_request(doctor->options.egress, request, doctor->question.kind, now_ns);
-    if (http_client_get(doctor->options.loop, &options, on_done, doctor, &doctor->client, &err) == 0)
+    if (http_client_get(doctor->options.loop, &options, on_done, doctor, &doctor->client, &err) ==
+        0)
         return;
     no_answer(doctor, err.text, (struct slice){0});
     leave_unanswered(doctor);
@@ -281,7 +281,7 @@ static bool markets_due(const struct doctor *doctor, int64_t now_ns)
 {
     return doctor->markets_wanted && now_ns >= doctor->next_ns &&
            (doctor->markets_ns == 0 ||
-            now_ns - doctor->markets_ns >= MARKETS_AGAIN_MS * INT64_C(NS_PER_MS));
+            now_ns - doctor->markets_ns >= (int64_t)MARKETS_AGAIN_MS * NS_PER_MS);
 }
 
 static void ask_markets(struct doctor *doctor, int64_t now_ns)

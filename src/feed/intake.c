@@ -101,8 +101,8 @@ static bool trade_may_pass(struct member *member, struct instrument *instrument,
 static struct instrument *instrument_of(struct session *session, struct instrument *instrument)
 {
     if (instrument->context == NULL) { /* learnt */
-        struct instrument *own = instruments_add(session->catalogue, &instrument->symbol,
-                                                 slice_of(instrument->native));
+        struct instrument *own =
+            instruments_add(session->catalogue, &instrument->symbol, slice_of(instrument->native));
         if (own != NULL)
             own->wanted = session->exchange->channels;
         instrument->context = own;
@@ -128,7 +128,7 @@ static void take_event(struct member *member, struct instrument *theirs, struct 
     if (channel == CHANNEL_COUNT || instrument == NULL)
         return;
     if ((instrument->wanted & CHANNEL_BIT(channel)) == 0)
-        return; /* given up meanwhile */
+        return;                          /* given up meanwhile */
     event->symbol = &instrument->symbol; /* theirs ends with the connection */
     note_seen(member, session_index(session, instrument), channel);
     if (event->type != EVENT_TRADE || trade_may_pass(member, instrument, event))

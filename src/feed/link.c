@@ -226,7 +226,8 @@ int link_open(const struct link_options *options, const struct link_callbacks *c
         .connect_ms = LIMIT_CONNECT_MS,
         .deflate = exchange->deflate,
     };
-    int failed = ws_client_open(options->loop, &client, &client_callbacks, link, &link->client, err);
+    int failed =
+        ws_client_open(options->loop, &client, &client_callbacks, link, &link->client, err);
     if (failed != 0) {
         link_destroy(link);
         return failed;

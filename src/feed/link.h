@@ -69,6 +69,6 @@ void link_close(struct link *link, uint16_t code, const char *reason);
 
 bool link_is_open(const struct link *link);
 int64_t link_opened_ns(const struct link *link);
-int64_t link_heard_ns(const struct link *link);  /* of the last message or control frame */
+int64_t link_heard_ns(const struct link *link);    /* of the last message or control frame */
 int64_t link_received_us(const struct link *link); /* of the last message; 0: none yet */
 uint32_t link_connection(const struct link *link);

@@ -29,7 +29,8 @@ struct track {
     struct trade_order order;    /* where ids are consecutive */
     int64_t traded_us;           /* receipt of the last trade; 0: none yet */
     uint32_t dropped;            /* CHANNEL_BITs that were told as not collected */
-    int64_t unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
+    int64_t
+        unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
 };
 
 struct publisher {
@@ -414,10 +415,9 @@ static void observe_latency(struct publisher *publisher, const struct event *eve
         metric_observe(publisher->latency, event->received_us - event->exchange_us);
 }
 
-/* What says which of two states of one kind is the newer one. */
-static int64_t event_order(const struct event *event)
+static bool is_newer(struct recency *recency, unsigned source, const struct event *event)
 {
-    return event->order_id != 0 ? event->order_id : event->exchange_us;
+    return recency_pass(recency, source, event->order_id, event->exchange_us);
 }
 
 enum channel channel_of_event(enum event_type type)
@@ -490,13 +490,13 @@ bool publisher_event(struct publisher *publisher, unsigned source, struct instru
     case EVENT_TRADE:
         return take_trade(publisher, source, instrument, event);
     case EVENT_TICKER:
-        return recency_pass(&track->ticker_age, source, event_order(event)) &&
+        return is_newer(&track->ticker_age, source, event) &&
                publish(publisher, track_key(track), event);
     case EVENT_QUOTE:
-        return recency_pass(&track->quote_age, source, event_order(event)) &&
+        return is_newer(&track->quote_age, source, event) &&
                publish(publisher, track_key(track), event);
     case EVENT_BOOK:
-        if (!recency_pass(&track->book_age, source, event_order(event)))
+        if (!is_newer(&track->book_age, source, event))
             return false;
         publish_book(publisher, track, event);
         return true;

@@ -54,16 +54,16 @@ void publisher_end_source(struct publisher *publisher, struct instruments *instr
                           unsigned source);
 void publisher_forget(struct publisher *publisher, struct instrument *instrument);
 
-/* These CHANNEL_BITs of it are not collected any more, and a `status` says so; another one when they
- * come again. Clients forget what they had. */
+/* These CHANNEL_BITs of it are not collected any more, and a `status` says so; another one when
+ * they come again. Clients forget what they had. */
 void publisher_drop(struct publisher *publisher, struct instrument *instrument, uint32_t channels,
                     struct slice reason);
 
 struct publisher_notice {
     enum status_state state;
-    struct slice reason;          /* empty: none */
-    const struct symbol *symbol;  /* NULL: the whole exchange */
-    struct slice channel;         /* empty: all */
+    struct slice reason;         /* empty: none */
+    const struct symbol *symbol; /* NULL: the whole exchange */
+    struct slice channel;        /* empty: all */
 };
 
 /* A `status`, and a line of log that says where in the stream it stands. received_us: when it was

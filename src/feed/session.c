@@ -18,16 +18,11 @@
 #define DROPPED_REASON "not collected any more"
 
 static const char *const end_reason_names[END_REASON_COUNT] = {
-    [END_CLOSED] = "closed",
-    [END_LOST] = "lost",
-    [END_REFUSED] = "refused",
-    [END_SILENT] = "silent",
-    [END_STALE] = "stale",
-    [END_LIFETIME] = "lifetime",
-    [END_LEAVING] = "leaving",
-    [END_MAINTENANCE] = "maintenance",
-    [END_PAUSED] = "paused",
-    [END_CHANGED] = "changed",
+    [END_CLOSED] = "closed",   [END_LOST] = "lost",
+    [END_REFUSED] = "refused", [END_SILENT] = "silent",
+    [END_STALE] = "stale",     [END_LIFETIME] = "lifetime",
+    [END_LEAVING] = "leaving", [END_MAINTENANCE] = "maintenance",
+    [END_PAUSED] = "paused",   [END_CHANGED] = "changed",
 };
 
 /* ---- what it says ---- */
@@ -43,9 +38,10 @@ void session_set_state(struct session *session, enum status_state state, const c
     session->state = state;
     session->since_us = clock_wall_us();
     metric_set(session->state_gauge, (int64_t)state);
-    publisher_status(session->publisher,
-                     &(struct publisher_notice){.state = state, .reason = slice_of(session->reason)},
-                     session->since_us);
+    publisher_status(
+        session->publisher,
+        &(struct publisher_notice){.state = state, .reason = slice_of(session->reason)},
+        session->since_us);
 }
 
 uint32_t session_open_count(const struct session *session)
@@ -95,7 +91,7 @@ static void on_units_notice(void *context, const struct unit_scope *scope, bool 
 static void look_afresh(struct session *session, uint32_t unknown, int64_t now_ns)
 {
     if (unknown == 0 && units_stale(session->units) == 0) {
-        if (session->look_ns != 0 && now_ns - session->look_ns > LOOK_MOST_MS * INT64_C(NS_PER_MS))
+        if (session->look_ns != 0 && now_ns - session->look_ns > (int64_t)LOOK_MOST_MS * NS_PER_MS)
             session->look_wait_ms = 0;
         return;
     }
@@ -103,7 +99,7 @@ static void look_afresh(struct session *session, uint32_t unknown, int64_t now_n
         return;
     uint32_t wait_ms = session->look_wait_ms == 0 ? LOOK_FIRST_MS : 2 * session->look_wait_ms;
     session->look_wait_ms = wait_ms < LOOK_MOST_MS ? wait_ms : LOOK_MOST_MS;
-    session->look_ns = now_ns + session->look_wait_ms * INT64_C(NS_PER_MS);
+    session->look_ns = now_ns + (int64_t)session->look_wait_ms * NS_PER_MS;
     for (unsigned i = 0; i < session->connections; i++)
         lane_replace(&session->lanes[i], END_STALE);
 }
@@ -200,10 +196,10 @@ static uint32_t quarantined_count(const struct session *session)
 static void check_markets(struct session *session, int64_t now_ns)
 {
     bool again = session->quarantine_ns != 0 &&
-                 now_ns - session->quarantine_ns >= QUARANTINE_AGAIN_MS * INT64_C(NS_PER_MS) &&
+                 now_ns - session->quarantine_ns >= (int64_t)QUARANTINE_AGAIN_MS * NS_PER_MS &&
                  quarantined_count(session) > 0;
     bool first = !session->silent_checked && session->connected_ns != 0 &&
-                 now_ns - session->connected_ns >= LIMIT_BOOK_MS / 2 * INT64_C(NS_PER_MS);
+                 now_ns - session->connected_ns >= (int64_t)LIMIT_BOOK_MS / 2 * NS_PER_MS;
     if (session->doctor == NULL || (!again && !first))
         return;
     session->silent_checked = true;
@@ -218,7 +214,7 @@ static void check_markets(struct session *session, int64_t now_ns)
 static void check_missing(struct session *session, int64_t now_ns)
 {
     if (session->missing_told || session->connected_ns == 0 ||
-        now_ns - session->connected_ns < LIMIT_BOOK_MS * INT64_C(NS_PER_MS))
+        now_ns - session->connected_ns < (int64_t)LIMIT_BOOK_MS * NS_PER_MS)
         return;
     session->missing_told = true;
     for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)

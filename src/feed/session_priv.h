@@ -22,8 +22,9 @@
 #define NS_PER_MS 1000000
 #define NS_PER_US 1000
 #define TICK_MS 100
-#define WARM_MS 2000     /* a new connection beside another one only listens so long */
-#define REPLACE_MS 15000 /* within which a replacement must have brought what the other one brings */
+#define WARM_MS 2000 /* a new connection beside another one only listens so long */
+#define REPLACE_MS                                                                                 \
+    15000 /* within which a replacement must have brought what the other one brings */
 #define HELD_MAX 4096
 #define QUARANTINE_AGAIN_MS (10 * 60 * 1000)
 #define CLOSE_NORMAL 1000
@@ -48,9 +49,9 @@ struct member {
     struct lane *lane;
     struct link *link; /* NULL: the place is free */
     unsigned source;
-    bool warm;                /* its trades count as they come */
-    bool silent;              /* we end it for that */
-    bool settled;             /* all has been asked for */
+    bool warm;    /* its trades count as they come */
+    bool silent;  /* we end it for that */
+    bool settled; /* all has been asked for */
     int64_t settled_ns;
     struct held_trades *held; /* NULL: warm */
     bool *joined;             /* by instrument: its trades count as they come */
@@ -74,8 +75,8 @@ struct session {
     struct publisher *publisher;
     struct instruments *catalogue; /* what is wanted; link's instruments point into it */
     bool anything_wanted;
-    bool *quarantined;             /* by instrument */
-    uint32_t *planned;             /* by instrument: CHANNEL_BITs of the plan */
+    bool *quarantined; /* by instrument */
+    uint32_t *planned; /* by instrument: CHANNEL_BITs of the plan */
     struct units *units;
     struct doctor *doctor; /* NULL: blind */
     struct tls_context *tls;
@@ -87,9 +88,9 @@ struct session {
     struct event_batch *batch;
     enum status_state state;
     int64_t since_us;
-    int64_t connected_ns;  /* since when there has been a connection; 0: there is none */
-    bool missing_told;     /* what did not come in time */
-    bool silent_checked;   /* whether symbols of which nothing came are listed at all */
+    int64_t connected_ns; /* since when there has been a connection; 0: there is none */
+    bool missing_told;    /* what did not come in time */
+    bool silent_checked;  /* whether symbols of which nothing came are listed at all */
     bool refusal_told;
     int64_t quarantine_ns; /* when the list of markets was asked for last */
     int64_t look_ns;       /* a fresh subscription may be made for what is suspect from then on */
@@ -98,8 +99,8 @@ struct session {
     int64_t last_message_us;
     struct link_metrics link_metrics;
     struct metric *reconnects[END_REASON_COUNT];
-    struct metric *state_gauge, *age, *channel_age[CHANNEL_COUNT], *connections_gauge, *paused_gauge,
-        *quarantined_gauge, *publish_latency, *looks[2];
+    struct metric *state_gauge, *age, *channel_age[CHANNEL_COUNT], *connections_gauge,
+        *paused_gauge, *quarantined_gauge, *publish_latency, *looks[2];
     char reason[LIMIT_REASON];
     char url[LIMIT_URL], rest_url[LIMIT_URL];
 };

@@ -122,7 +122,7 @@ void trade_order_put(struct trade_order *order, const struct trade_order_taker *
 void trade_order_check(struct trade_order *order, const struct trade_order_taker *taker, bool end)
 {
     while (order->waiting != NULL &&
-           (end || taker->now_ns - order->since_ns >= TRADE_ORDER_WAIT_MS * INT64_C(NS_PER_MS)))
+           (end || taker->now_ns - order->since_ns >= (int64_t)TRADE_ORDER_WAIT_MS * NS_PER_MS))
         declare(order, taker);
 }
 

@@ -30,8 +30,8 @@ struct trade_order_callbacks {
 struct trade_order {
     uint64_t last; /* id taken last in order; 0: none */
     int64_t last_us;
-    int64_t since_ns;                /* the hole is open; meaningful while something waits */
-    struct waiting_trades *waiting;  /* owned; NULL while there is no hole */
+    int64_t since_ns;               /* the hole is open; meaningful while something waits */
+    struct waiting_trades *waiting; /* owned; NULL while there is no hole */
 };
 
 /* What a call needs: whose callbacks, and the time. */

@@ -239,8 +239,7 @@ static bool fact_newer(const struct unit *unit)
            unit->fact_us > unit->newest_us + CLOCK_STEP_US;
 }
 
-static void unit_quiet(struct units *units, struct unit *unit, enum channel channel,
-                       int64_t now_ns)
+static void unit_quiet(struct units *units, struct unit *unit, enum channel channel, int64_t now_ns)
 {
     unit->state = UNIT_FINE;
     count(units->found_quiet);
@@ -319,7 +318,8 @@ static void suspect_last(struct units *units, enum channel channel)
         for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
             struct unit *unit = units_at(units, i, (enum channel)c);
             if ((channel == CHANNEL_COUNT || channel == (enum channel)c) &&
-                unit->watch.seen_ns != 0 && (last == NULL || unit->watch.seen_ns > last->watch.seen_ns))
+                unit->watch.seen_ns != 0 &&
+                (last == NULL || unit->watch.seen_ns > last->watch.seen_ns))
                 last = unit;
         }
     if (last != NULL && last->state == UNIT_FINE)

@@ -26,10 +26,10 @@ enum unit_state {
 struct unit {
     struct watch watch;
     enum unit_state state;
-    bool told;                        /* stale by itself, not with its channel or exchange */
-    int64_t newest_us, newest_id;     /* of what came */
-    int64_t fact_us, fact_id;         /* of what the exchange says elsewhere */
-    int64_t decide_ns;                /* the grace ends */
+    bool told;                    /* stale by itself, not with its channel or exchange */
+    int64_t newest_us, newest_id; /* of what came */
+    int64_t fact_us, fact_id;     /* of what the exchange says elsewhere */
+    int64_t decide_ns;            /* the grace ends */
 };
 
 /* What a notice is about: an instrument and a channel, or every instrument of a channel
