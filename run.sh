@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds, and serves a constructed recording in a loop. Arguments are
-# passed on, for instance: ./run.sh --set http.listen=127.0.0.1:9090
+# Installs what is missing, builds, and runs a node to look at: of the exchanges when one can be
+# reached, else of simulated ones. Arguments are passed on: ./run.sh --simulated --port 9090
 set -eu
 cd "$(dirname "$0")"
 build=build
@@ -25,8 +25,6 @@ if ! ninja -C $build src/node/tickwire >$log 2>&1; then
     exit 1
 fi
 
-echo "run: serving invented prices (simulated) in a loop: http://127.0.0.1:8080/"
 echo "run: another shell can watch with: $build/src/node/tickwire tail"
-echo "run: Ctrl-C ends it"
 # ---- the one line that says what a first visitor sees ----
-exec $build/src/node/tickwire replay demo/recording.jsonl.gz --loop "$@"
+exec $build/src/node/tickwire demo "$@"

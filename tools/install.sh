@@ -13,7 +13,8 @@
 set -eu
 
 # A row with bars names alternatives: the first one that the archive knows is taken. Debian 12,
-# Debian 13 and Ubuntu 24.04 number their LLVM packages differently.
+# Debian 13 and Ubuntu 24.04 number their LLVM packages differently. A row that ends with a question
+# mark is done without where the archive has no such package (Ubuntu gives browsers as snaps only).
 build_set='
 build-essential
 pkg-config
@@ -46,6 +47,8 @@ openssl
 shellcheck
 git
 debootstrap
+chromium?
+fonts-dejavu-core
 '
 
 peers_set='
@@ -64,11 +67,22 @@ installed()
     dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
+# The archive's list is here, and this row's package is not in it.
+unknown()
+{
+    apt-cache show build-essential >/dev/null 2>&1 && ! apt-cache show "$1" >/dev/null 2>&1
+}
+
 # Prints the rows of which no alternative is installed.
 missing()
 {
     for row in "$@"; do
         found=no
+        optional=${row%\?}
+        if [ "$optional" != "$row" ] && unknown "$optional"; then
+            found=yes
+        fi
+        row=$optional
         for name in $(echo "$row" | tr '|' ' '); do
             if installed "$name"; then
                 found=yes

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes demo/recording.jsonl.gz: a minute of constructed traffic of three exchanges.
 
-For ./run.sh and the tests. Every value is invented (a seeded random walk); only names, order,
+For the tests and the README. Every value is invented (a seeded random walk); only names, order,
 spelling and envelopes follow the exchanges' documentation. The same seed gives the same bytes, so
 a change of this script shows as a change of the file.
 """

@@ -98,7 +98,8 @@ static void admin_infra_health(void *context, struct http_connection *connection
     admin->options.fill(admin->options.context, &health);
     struct buffer out;
     buffer_init(&out, 64 * KIBIBYTE);
-    buffer_append_format(&out, "{\"mode\":\"%s\",\"source\":\"%s\",\"better\":", health.mode,
+    buffer_append_format(&out, "{%s\"mode\":\"%s\",\"source\":\"%s\",\"better\":",
+                         admin->options.simulated ? "\"simulated\":true," : "", health.mode,
                          health.source);
     append_text_or_null(&out, health.better);
     buffer_append_text(&out, ",\"dependencies\":{");

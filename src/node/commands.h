@@ -27,6 +27,7 @@ const struct command *command_find(const char *name);
 
 int command_serve(int count, char **arguments);
 int command_replay(int count, char **arguments);
+int command_demo(int count, char **arguments);
 int command_tail(int count, char **arguments);
 int command_check(int count, char **arguments);
 int command_bench(int count, char **arguments);
@@ -46,12 +47,13 @@ int end_loop(struct loop *loop, int status);
 
 /* ---- reading options ---- */
 
-#define SETS_MAX 64
+#define SETS_MAX 64     /* of the user */
+#define SETS_OWN_MAX 64 /* that a command adds behind them, so that they win */
 
 /* Options that several commands share: -c FILE and --set key=value. */
 struct node_arguments {
     const char *file; /* NULL: none */
-    const char *sets[SETS_MAX];
+    const char *sets[SETS_MAX + SETS_OWN_MAX];
     size_t set_count;
 };
 

@@ -96,6 +96,16 @@ const struct command command_table[] = {
      "The recorded exchanges are collected, from the recording, whatever exchanges.*.enabled and\n"
      "ws_url say; the other settings hold.\n" NODE_OPTIONS,
      command_replay},
+    {"demo", "[--simulated] [--rate N] [--port P] [-c FILE] [--set key=value ...]",
+     "a node to look at: of the exchanges when one answers, else of simulated ones",
+     "  --simulated           ask no exchange: simulated ones at once, without any network\n"
+     "  --rate N              market events a second in all simulated exchanges together, 1 to\n"
+     "                        50000 (default 200)\n"
+     "  --port P              instead of that of http.listen (8080)\n"
+     "Exchanges that have not answered within 5 s count as out of reach. Simulated prices are no\n"
+     "real ones, and every place says so: log, this output, hello, /ws/info and the "
+     "page.\n" NODE_OPTIONS,
+     command_demo},
     {"tail",
      "[URL] [--exchange E,..] [--symbol S,..] [--type T,..] [--since TOKEN] [--json|--table]",
      "print a node's stream",

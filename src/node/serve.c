@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "node/node.h"
+#include "node/run.h"
 #include "sim/replay.h"
 
 #include <errno.h>
@@ -33,33 +33,37 @@ static int say_wrong(const struct err *err)
     return EXIT_CONFIGURATION;
 }
 
-/* The settings, and what the files that they name hold. 0, or EXIT_CONFIGURATION with the reason
- * said. */
-static int load_settings(const struct node_arguments *arguments, struct settings *settings,
-                         struct front **ret_front)
+void run_sources(const struct node_arguments *arguments, struct settings_options *ret_options)
 {
-    struct err err = {0};
-    struct settings_options options = {
+    *ret_options = (struct settings_options){
         .file = arguments->file,
         .environment = (const char *const *)environ,
         .set = arguments->sets,
         .set_count = arguments->set_count,
     };
-    if (settings_load(settings, &options, &err) < 0)
+}
+
+int run_load(const struct node_arguments *arguments, struct settings *ret_settings,
+             struct front **ret_front)
+{
+    struct err err = {0};
+    struct settings_options options;
+    run_sources(arguments, &options);
+    if (settings_load(ret_settings, &options, &err) < 0)
         return say_wrong(&err);
-    if (front_create(settings, ret_front, &err) == 0)
+    if (front_create(ret_settings, ret_front, &err) == 0)
         return 0;
-    settings_release(settings);
+    settings_release(ret_settings);
     return say_wrong(&err);
 }
 
-static void release_settings(struct settings *settings, struct front *front)
+void run_release(struct settings *settings, struct front *front)
 {
     front_destroy(front);
     settings_release(settings);
 }
 
-static int run_node(const struct node_options *options)
+int run_node(const struct node_options *options)
 {
     struct err err = {0};
     struct node *node = NULL;
@@ -72,7 +76,7 @@ static int run_node(const struct node_options *options)
     return EXIT_DONE;
 }
 
-static void start_log(const struct settings *settings)
+void run_start_log(const struct settings *settings)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader of our log that goes away must not end us */
     log_configure((enum log_level)settings->log.level, (enum log_format)settings->log.format);
@@ -95,15 +99,15 @@ int command_serve(int count, char **arguments)
         if (result > 1)
             return result;
     }
-    int status = load_settings(&node, &settings, &front);
+    int status = run_load(&node, &settings, &front);
     if (status != 0)
         return status;
-    start_log(&settings);
+    run_start_log(&settings);
     struct loop *loop = loop_create();
     status = end_loop(loop, run_node(&(struct node_options){
                                 .loop = loop, .settings = &settings, .front = front}));
     log_stop();
-    release_settings(&settings, front);
+    run_release(&settings, front);
     return status;
 }
 
@@ -248,21 +252,21 @@ int command_replay(int count, char **arguments)
     }
     if (replay.file == NULL)
         return usage_error("replay", "it needs a file");
-    int status = load_settings(&replay.node, &settings, &front);
+    int status = run_load(&replay.node, &settings, &front);
     if (status != 0)
         return status;
     const char *exchange =
         replay.exchange != NULL ? replay.exchange : exchange_of_path(replay.file);
     if (recording_load(&recording, replay.file, exchange, &err) < 0) {
         fprintf(stderr, "tickwire replay: %s\n", err.text);
-        release_settings(&settings, front);
+        run_release(&settings, front);
         return EXIT_FAILED;
     }
-    start_log(&settings);
+    run_start_log(&settings);
     status = run_replay(&replay, &settings, front, &recording);
     log_stop();
     recording_release(&recording);
-    release_settings(&settings, front);
+    run_release(&settings, front);
     return status;
 }
 
@@ -286,7 +290,7 @@ int command_check(int count, char **arguments)
         if (result > 1)
             return result;
     }
-    int status = reference ? 0 : load_settings(&node, &settings, &front);
+    int status = reference ? 0 : run_load(&node, &settings, &front);
     if (status != 0)
         return status;
     buffer_init(&out, OUTPUT_MAX);
@@ -294,7 +298,7 @@ int command_check(int count, char **arguments)
         settings_write_reference(&out);
     } else {
         settings_write_effective(&settings, &out);
-        release_settings(&settings, front);
+        run_release(&settings, front);
     }
     bool written = fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
     buffer_release(&out);

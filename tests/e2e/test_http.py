@@ -75,7 +75,7 @@ def test_page(quiet):
 
 def test_infra_health(played):
     health = played.node.json("/api/ws/infra-health")
-    assert set(health) == {"mode", "source", "better", "dependencies", "exchanges"}
+    assert set(health) == {"simulated", "mode", "source", "better", "dependencies", "exchanges"}
     assert health["mode"] == "websocket" and health["source"] == "direct"
     assert health["better"] is None or isinstance(health["better"], str)
     assert set(health["dependencies"]) == {"kafka", "redis", "zookeeper", "database"}

@@ -163,7 +163,7 @@ async def read_messages(url):
 def try_run(folder):
     port = free_port()
     begin = time.monotonic()
-    process = start(folder, f"./run.sh --set http.listen=127.0.0.1:{port}")
+    process = start(folder, f"./run.sh --simulated --port {port}")
     try:
         wait_for(process, f"http://127.0.0.1:{port}/healthz", START_SECONDS_MAX)
         figures = {"run_seconds": round(time.monotonic() - begin, 1)}
