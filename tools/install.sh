@@ -13,8 +13,9 @@
 set -eu
 
 # A row with bars names alternatives: the first one that the archive knows is taken. Debian 12,
-# Debian 13 and Ubuntu 24.04 number their LLVM packages differently. A row that ends with a question
-# mark is done without where the archive has no such package (Ubuntu gives browsers as snaps only).
+# Debian 13 and Ubuntu 24.04 number their LLVM packages differently. With a dash as its last
+# alternative a row is done without where the archive has no such package (Ubuntu's browsers are
+# snaps).
 build_set='
 build-essential
 pkg-config
@@ -47,7 +48,7 @@ openssl
 shellcheck
 git
 debootstrap
-chromium?
+chromium|-
 fonts-dejavu-core
 '
 
@@ -67,10 +68,13 @@ installed()
     dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
-# The archive's list is here, and this row's package is not in it.
-unknown()
+# Is there nothing to install for this row? Known once the archive's list is here.
+dispensable()
 {
-    apt-cache show build-essential >/dev/null 2>&1 && ! apt-cache show "$1" >/dev/null 2>&1
+    case $1 in
+    *'|-') apt-cache show build-essential >/dev/null 2>&1 && [ -z "$(chosen "$1")" ] ;;
+    *) false ;;
+    esac
 }
 
 # Prints the rows of which no alternative is installed.
@@ -78,29 +82,27 @@ missing()
 {
     for row in "$@"; do
         found=no
-        optional=${row%\?}
-        if [ "$optional" != "$row" ] && unknown "$optional"; then
-            found=yes
-        fi
-        row=$optional
         for name in $(echo "$row" | tr '|' ' '); do
             if installed "$name"; then
                 found=yes
             fi
         done
-        if [ $found = no ]; then
+        if [ $found = no ] && ! dispensable "$row"; then
             echo "$row"
         fi
     done
 }
 
 # Prints, for each row, the first alternative that the archive knows (or the first, for apt to
-# complain about).
+# complain about, unless it can be done without).
 chosen()
 {
     for row in "$@"; do
         names=$(echo "$row" | tr '|' ' ')
         choice=${names%% *}
+        case $row in
+        *'|-') choice= ;;
+        esac
         for name in $names; do
             if apt-cache show "$name" >/dev/null 2>&1; then
                 choice=$name

@@ -26,7 +26,7 @@ struct demo {
     bool simulated;
     uint32_t rate;    /* 0: the simulator's own */
     const char *port; /* NULL: of the settings */
-    const char *why;  /* simulated, or live; static */
+    char why[80];     /* simulated, or live */
     struct loop *loop;
     struct simulator *simulator; /* owned; NULL: live */
     struct settings settings;
@@ -128,14 +128,17 @@ static void demo_set_addresses(struct demo *demo)
 
 static void demo_ask(struct demo *demo)
 {
-    if (demo->simulated) {
-        demo->why = "asked for";
-        return;
-    }
-    const char *answered = probe_exchanges(&(struct probe_options){
-        .loop = demo->loop, .settings = &demo->settings, .timeout_ms = ANSWER_MS});
+    const char *answered = NULL;
+    bool asked_for = demo->simulated;
+    if (!asked_for)
+        answered = probe_exchanges(&(struct probe_options){
+            .loop = demo->loop, .settings = &demo->settings, .timeout_ms = ANSWER_MS});
     demo->simulated = answered == NULL;
-    demo->why = demo->simulated ? "no exchange can be reached from here" : "an exchange answers";
+    if (answered != NULL)
+        snprintf(demo->why, sizeof demo->why, "%s answers", answered);
+    else
+        snprintf(demo->why, sizeof demo->why, "%s",
+                 asked_for ? "asked for" : "no exchange can be reached from here");
 }
 
 static int demo_simulate(struct demo *demo)

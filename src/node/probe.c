@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One WebSocket client for each exchange; the loop runs until the first one opens, or the last one
+ * has failed. */
 #include "node/probe.h"
 
 #include "base/log.h"
