@@ -191,12 +191,12 @@ static void open_gateway(struct fanout_node *node, const struct node_options *ch
         .public_url = "",
         .simulated = true,
         .exchanges = exchanges,
-        .heartbeat_ms = HEARTBEAT_MS,
-        .max_lag_ms = MAX_LAG_MS,
+        .policy.heartbeat_ms = HEARTBEAT_MS,
+        .policy.max_lag_ms = MAX_LAG_MS,
         .batch_interval_ms = (uint32_t)chosen->batch_interval_ms,
         .threads = (uint32_t)chosen->threads,
-        .clients_max = CLIENTS_MAX,
-        .clients_per_address_max = CLIENTS_MAX,
+        .policy.clients_max = CLIENTS_MAX,
+        .policy.clients_per_address_max = CLIENTS_MAX,
         .send_buffer = SEND_BUFFER,
     };
     node->gateway = gateway_create(&options);

@@ -84,7 +84,10 @@ static void append_exchange(struct buffer *out, const struct admin_exchange *exc
         buffer_append_text(out, "null");
     else
         buffer_append_format(out, "%lld", (long long)exchange->age_ms);
-    buffer_append_format(out, ",\"connections\":%u}", exchange->connections);
+    buffer_append_format(out, ",\"connections\":%u,\"stale\":%u,\"quarantined\":%u,\"reason\":",
+                         exchange->connections, exchange->stale, exchange->quarantined);
+    append_text_or_null(out, exchange->reason[0] == '\0' ? NULL : exchange->reason);
+    buffer_append_text(out, "}");
 }
 
 /* Kafka, Redis, ZooKeeper and a database come with later versions: what is not configured is

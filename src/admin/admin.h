@@ -14,10 +14,13 @@
 
 struct admin_exchange {
     const char *name;
-    const char *state; /* "connecting", "live", "stale", "down" */
+    const char *state;  /* "connecting", "live", "stale", "down" */
+    const char *reason; /* of the state; "": none */
     int64_t since_us;
     int64_t age_ms; /* of its last message; -1: none yet */
     uint32_t connections;
+    uint32_t stale;                               /* channels of symbols that are stale */
+    uint32_t quarantined;                         /* symbols that the exchange does not list */
     const char *channels[ADMIN_CHANNELS_MAX + 1]; /* collected of each symbol; ends with NULL */
     size_t symbol_count;                          /* that are collected */
 };

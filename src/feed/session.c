@@ -491,6 +491,12 @@ void session_destroy(struct session *session)
     memory_free(session);
 }
 
+void session_retire(struct session *session)
+{
+    publisher_lost(session->publisher, session->catalogue, clock_wall_us());
+    session_set_state(session, STATUS_DOWN, DROPPED_REASON);
+}
+
 void session_describe(const struct session *session, struct session_info *ret_info)
 {
     *ret_info = (struct session_info){

@@ -76,4 +76,7 @@ void session_destroy(struct session *session); /* NULL is a no-op */
 int session_change(struct session *session, const struct session_plan *plan,
                    struct err *err) MUST_CHECK;
 
+/* It is not collected any more, and a `status` says so; destroy it then. */
+void session_retire(struct session *session);
+
 void session_describe(const struct session *session, struct session_info *ret_info);

@@ -14,8 +14,9 @@
 
 #define KEYS_FIRST 64
 #define KEY_WORDS 5
-#define CELL_INDEX 0xffffu /* of a cell: index in the ring, plus 1; 0: empty. Above: of the hash   \
-                            */
+#define CELL_INDEX                                                                                 \
+    0xffffu /* of a cell: index in the ring, plus 1; 0: empty. Above: of the hash                  \
+             */
 #define CELLS_PER_KEY 2
 
 /* Compared as bytes: no padding, unused bytes are 0. */

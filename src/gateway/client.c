@@ -92,7 +92,7 @@ void client_close(struct client *client, uint16_t code, const char *reason)
 static void client_fell_behind(struct client *client)
 {
     struct worker_context *context = worker_context(client->worker);
-    if (context->options->disconnect_slow) {
+    if (context->policy.disconnect_slow) {
         metric_add(context->slow_disconnect, 1);
         client_close(client, CLOSE_POLICY, "too slow");
         return;
@@ -244,7 +244,7 @@ static void client_heartbeat(struct client *client, int64_t now_ns)
                         (long long)client->cursor.seq - 1, (long long)clock_wall_us());
     client_queue(client, (struct slice){.data = text, .size = (size_t)size});
     client->next_heartbeat_ns =
-        now_ns + (int64_t)worker_context(client->worker)->options->heartbeat_ms * NS_PER_MS;
+        now_ns + (int64_t)worker_context(client->worker)->policy.heartbeat_ms * NS_PER_MS;
 }
 
 /* Who takes nothing for so long, of all that it is owed, is gone or might as well be. */
@@ -362,7 +362,8 @@ static bool client_open(struct client *client, struct tcp_socket socket)
     const struct gateway_options *options = worker_context(client->worker)->options;
     int64_t now_ns = clock_monotonic_ns();
     client->progress_ns = now_ns;
-    client->next_heartbeat_ns = now_ns + (int64_t)options->heartbeat_ms * NS_PER_MS;
+    client->next_heartbeat_ns =
+        now_ns + (int64_t)worker_context(client->worker)->policy.heartbeat_ms * NS_PER_MS;
     if ((client->form & FORM_DEFLATE) != 0)
         ws_parser_set_inflater(&client->parser, worker_context(client->worker)->inflater);
     client->tcp = tcp_attach(worker_loop(client->worker), socket);

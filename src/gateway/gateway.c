@@ -179,13 +179,13 @@ static bool gateway_admit(struct gateway *gateway, struct http_connection *conne
 {
     if (gateway->draining)
         return refuse(connection, gateway->refused_draining, 503, "this node is leaving");
-    if (gateway->client_count >= gateway->options.clients_max)
+    if (gateway->client_count >= gateway->options.policy.clients_max)
         return refuse(connection, gateway->refused_full, 503,
                       "this node has as many clients as it may have");
     uint32_t same = 0;
     for (uint32_t i = 0; i < gateway->client_count; i++)
         same += gateway->addresses[i] == address;
-    if (same >= gateway->options.clients_per_address_max)
+    if (same >= gateway->options.policy.clients_per_address_max)
         return refuse(connection, gateway->refused_address, 429,
                       "too many clients from this address");
     return true;
@@ -300,11 +300,12 @@ static void gateway_add_routes(struct gateway *gateway)
 
 struct gateway *gateway_create(const struct gateway_options *options)
 {
-    assert(options->send_buffer >= 1024 && options->heartbeat_ms > 0 && options->max_lag_ms > 0);
+    const struct gateway_policy *policy = &options->policy;
+    assert(options->send_buffer >= 1024 && policy->heartbeat_ms > 0 && policy->max_lag_ms > 0);
     struct gateway *gateway = memory_alloc(sizeof *gateway);
     gateway->options = *options;
-    if (options->batch_interval_ms > options->max_lag_ms / BATCH_LAG_SHARE)
-        gateway->options.batch_interval_ms = options->max_lag_ms / BATCH_LAG_SHARE;
+    if (options->batch_interval_ms > policy->max_lag_ms / BATCH_LAG_SHARE)
+        gateway->options.batch_interval_ms = policy->max_lag_ms / BATCH_LAG_SHARE;
     random_bytes(&gateway->seed, sizeof gateway->seed);
     gateway->mailbox = mailbox_create();
     gateway->snapshots = snapshots_create(gateway);
@@ -318,6 +319,14 @@ struct gateway *gateway_create(const struct gateway_options *options)
     journal_listen(options->journal, gateway_on_record, gateway);
     gateway_add_routes(gateway);
     return gateway;
+}
+
+void gateway_change(struct gateway *gateway, const struct gateway_policy *policy)
+{
+    assert(policy->heartbeat_ms > 0 && policy->max_lag_ms > 0);
+    gateway->options.policy = *policy; /* workers read their own copies */
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_change(gateway->workers[i], policy);
 }
 
 /* The workers have ended, and with them every connection but those that no worker ever took. */

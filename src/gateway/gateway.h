@@ -32,6 +32,14 @@
 
 struct gateway;
 
+struct gateway_policy { /* what may change while clients are served */
+    uint32_t heartbeat_ms;
+    uint32_t max_lag_ms;
+    bool disconnect_slow; /* else a slow client is moved ahead */
+    uint32_t clients_max;
+    uint32_t clients_per_address_max;
+};
+
 struct gateway_options {
     struct loop *loop;          /* borrowed, like all below */
     struct http_server *server; /* gets the routes /ws/exchange and /ws/info */
@@ -41,15 +49,11 @@ struct gateway_options {
     const char *public_url;       /* "" : from the request's Host */
     bool simulated;               /* hello says so */
     const char *const *exchanges; /* names collected, NULL-terminated */
-    uint32_t heartbeat_ms;
-    uint32_t max_lag_ms;
+    struct gateway_policy policy;
     uint32_t batch_interval_ms; /* the longest wait for more before sending; 0: none; more than a
                                    quarter of max_lag is taken for that */
     uint32_t threads;           /* that serve clients; at least 1 */
-    bool disconnect_slow;       /* else a slow client is moved ahead */
-    uint32_t clients_max;
-    uint32_t clients_per_address_max;
-    size_t send_buffer; /* bytes given to the kernel in one send */
+    size_t send_buffer;         /* bytes given to the kernel in one send */
 };
 
 /* Starts the threads. The loop's wake function (loop_on_wake) is the gateway's from now on. */
@@ -57,6 +61,9 @@ struct gateway *gateway_create(const struct gateway_options *options) MUST_CHECK
 
 /* Ends every connection at once, and the threads; NULL is a no-op. */
 void gateway_destroy(struct gateway *gateway);
+
+/* In force from now on, for clients that are there within 100 ms. */
+void gateway_change(struct gateway *gateway, const struct gateway_policy *policy);
 
 size_t gateway_clients(const struct gateway *gateway);
 

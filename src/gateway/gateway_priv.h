@@ -105,7 +105,8 @@ struct worker;
 
 /* What the clients of a worker use of it; its thread's. */
 struct worker_context {
-    const struct gateway_options *options; /* borrowed; never changes */
+    const struct gateway_options *options; /* borrowed; never changes, but for its policy */
+    struct gateway_policy policy;          /* this thread's copy of what it needs */
     struct frame_log *journal;
     struct ws_inflater *inflater; /* of all its clients that speak compressed */
     struct metric *bad_frames, *bad_text, *too_large, *too_many; /* 1002, 1007, 1009, 1013 */
@@ -132,6 +133,9 @@ void worker_wake(struct worker *worker, int64_t now_ns);
 void worker_drain(struct worker *worker, uint32_t spread_ms, uint32_t within_ms);
 
 /* The worker's thread. */
+/* Main thread: in force at the worker's next tick. */
+void worker_change(struct worker *worker, const struct gateway_policy *policy);
+
 struct worker_context *worker_context(struct worker *worker);
 struct loop *worker_loop(struct worker *worker);
 void worker_schedule(struct worker *worker); /* another round at the end of the turn */

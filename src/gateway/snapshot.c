@@ -204,7 +204,7 @@ static bool snapshots_have_room(struct snapshots *snapshots, int64_t now_ns)
     if (snapshots->count < LIMIT_SNAPSHOTS)
         return true;
     struct snapshot *oldest = snapshots->alive[0];
-    int64_t lag_ns = (int64_t)snapshots->gateway->options.max_lag_ms * NS_PER_MS;
+    int64_t lag_ns = (int64_t)snapshots->gateway->options.policy.max_lag_ms * NS_PER_MS;
     if (now_ns - oldest->built_ns >= lag_ns)
         atomic_store_explicit(&oldest->retired, true, memory_order_relaxed);
     return false;

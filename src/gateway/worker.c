@@ -53,6 +53,7 @@ struct worker {
     /* from the main thread */
     _Atomic int64_t oldest_ns; /* of what no round has sent yet; 0: nothing */
     _Atomic bool stopping, draining;
+    _Atomic uint64_t policy;                   /* policy_pack */
     uint32_t drain_spread_ms, drain_within_ms; /* written before `draining` */
     bool drained;                              /* its own: the order was obeyed */
 };
@@ -160,12 +161,35 @@ static void worker_due(struct worker *worker)
         timer_start(worker->wait, (uint64_t)((left_ns + NS_PER_MS - 1) / NS_PER_MS), 0);
 }
 
+/* ---- what may change ---- */
+
+/* One word, so that a worker never sees half of a change: heartbeat 31 bits, lag 32, slow 1. */
+static uint64_t policy_pack(const struct gateway_policy *policy)
+{
+    return (uint64_t)policy->heartbeat_ms << 33 | (uint64_t)policy->max_lag_ms << 1 |
+           policy->disconnect_slow;
+}
+
+void worker_change(struct worker *worker, const struct gateway_policy *policy)
+{
+    /* Relaxed: the word is all there is. */
+    atomic_store_explicit(&worker->policy, policy_pack(policy), memory_order_relaxed);
+}
+
+static void worker_obey_policy(struct worker *worker)
+{
+    uint64_t word = atomic_load_explicit(&worker->policy, memory_order_relaxed);
+    worker->context.policy.heartbeat_ms = (uint32_t)(word >> 33);
+    worker->context.policy.max_lag_ms = (uint32_t)(word >> 1);
+    worker->context.policy.disconnect_slow = (word & 1) != 0;
+}
+
 /* ---- the clock ---- */
 
 /* Where the journal stood max_lag ago: who is before it is slow. 0 until that long has passed. */
 static int64_t worker_lag_seq(struct worker *worker, int64_t now_ns)
 {
-    int64_t lag_ns = (int64_t)worker->context.options->max_lag_ms * NS_PER_MS;
+    int64_t lag_ns = (int64_t)worker->context.policy.max_lag_ms * NS_PER_MS;
     struct lag_mark *newest = &worker->lag_marks[worker->lag_newest];
     if (newest->at_ns == 0 || now_ns - newest->at_ns >= lag_ns / (LAG_MARKS / 2)) {
         worker->lag_newest = (worker->lag_newest + 1) % LAG_MARKS;
@@ -185,6 +209,7 @@ static void worker_tick(void *context)
 {
     struct worker *worker = context;
     int64_t now_ns = clock_monotonic_ns();
+    worker_obey_policy(worker);
     int64_t lag_seq = worker_lag_seq(worker, now_ns);
     for (size_t i = 0; i < worker->client_count; i++)
         client_tick(worker->clients[i], now_ns, lag_seq);
@@ -331,6 +356,8 @@ struct worker *worker_create(struct gateway *gateway)
     struct worker *worker = memory_alloc(sizeof *worker);
     worker->gateway = gateway;
     worker->context.options = &gateway->options;
+    worker_change(worker, &gateway->options.policy);
+    worker_obey_policy(worker);
     worker->context.journal = journal_log(gateway->options.journal);
     worker->context.inflater = ws_inflater_create(LIMIT_CLIENT_MESSAGE, LIMIT_INFLATE_WAITING);
     worker->mailbox = mailbox_create();

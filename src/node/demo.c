@@ -190,8 +190,11 @@ static int demo_run(struct demo *demo)
 {
     struct err err = {0};
     struct node *node = NULL;
+    struct settings_options sources;
+    run_sources(&demo->node, &sources);
     const struct node_options options = {.loop = demo->loop,
                                          .settings = &demo->settings,
+                                         .sources = &sources,
                                          .front = demo->front,
                                          .simulated = demo->simulated};
     log_info("node", log_text("msg", "demo"),

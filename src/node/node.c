@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "feed/session.h"
 #include "gateway/gateway.h"
 #include "keeper/keeper.h"
+#include "node/collection.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -37,10 +37,7 @@ struct node {
     struct sequencer *sequencer;
     struct gateway *gateway;
     struct admin *admin;
-    size_t session_count;
-    struct session *sessions[LIMIT_EXCHANGES];
-    const struct settings_exchange *collected[LIMIT_EXCHANGES]; /* by each session */
-    const char *exchange_names[LIMIT_EXCHANGES + 1];            /* ends with NULL */
+    struct collection *collection;
 };
 
 /* ---- the stream ---- */
@@ -135,6 +132,18 @@ static int node_open_server(struct node *node, struct err *err)
     return front_listen(node->options.front, &options, &node->server, err);
 }
 
+static struct gateway_policy gateway_policy_of(const struct node *node)
+{
+    const struct settings *settings = node->options.settings;
+    return (struct gateway_policy){
+        .heartbeat_ms = (uint32_t)settings->stream.heartbeat_ms,
+        .max_lag_ms = (uint32_t)settings->stream.max_lag_ms,
+        .disconnect_slow = settings->stream.slow_client == SLOW_CLIENT_DISCONNECT,
+        .clients_max = node->clients_max,
+        .clients_per_address_max = (uint32_t)settings->http.max_clients_per_ip,
+    };
+}
+
 static void node_open_gateway(struct node *node)
 {
     const struct settings *settings = node->options.settings;
@@ -146,14 +155,10 @@ static void node_open_gateway(struct node *node)
         .node = settings->node.id,
         .public_url = settings->http.public_url,
         .simulated = node->options.simulated,
-        .exchanges = node->exchange_names,
-        .heartbeat_ms = (uint32_t)settings->stream.heartbeat_ms,
-        .max_lag_ms = (uint32_t)settings->stream.max_lag_ms,
+        .exchanges = collection_names(node->collection),
+        .policy = gateway_policy_of(node),
         .batch_interval_ms = (uint32_t)settings->stream.batch_interval_ms,
         .threads = effective_threads(settings->http.threads),
-        .disconnect_slow = settings->stream.slow_client == SLOW_CLIENT_DISCONNECT,
-        .clients_max = node->clients_max,
-        .clients_per_address_max = (uint32_t)settings->http.max_clients_per_ip,
         .send_buffer = (size_t)settings->http.send_buffer_bytes,
     };
     node->gateway = gateway_create(&options);
@@ -231,8 +236,8 @@ static void visit_markets_of(const struct node *node, const struct settings_exch
 static void node_visit_markets(void *context, admin_visit_market_fn *visit, void *visit_context)
 {
     const struct node *node = context;
-    for (size_t i = 0; i < node->session_count; i++)
-        visit_markets_of(node, node->collected[i], visit, visit_context);
+    for (size_t i = 0; i < collection_count(node->collection); i++)
+        visit_markets_of(node, collection_settings(node->collection, i), visit, visit_context);
 }
 
 static void count_market(void *context, const struct admin_market *market)
@@ -253,72 +258,24 @@ static void node_fill_health(void *context, struct admin_health *ret_health)
         ret_health->not_ready = "this node is leaving";
     else if (gateway_clients(node->gateway) >= node->clients_max)
         ret_health->not_ready = "this node has as many clients as it may have";
-    for (size_t i = 0; i < node->session_count; i++) {
+    for (size_t i = 0; i < collection_count(node->collection); i++) {
+        const struct settings_exchange *settings = collection_settings(node->collection, i);
         struct session_info info;
-        session_describe(node->sessions[i], &info);
+        collection_describe(node->collection, i, &info);
         struct admin_exchange *exchange = &ret_health->exchanges[ret_health->exchange_count++];
         *exchange = (struct admin_exchange){
             .name = info.exchange,
             .state = status_state_names[info.state],
+            .reason = info.reason,
             .since_us = info.since_us,
             .age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000,
             .connections = info.connections,
+            .stale = info.stale,
+            .quarantined = info.quarantined,
         };
-        list_channels(settings_channels(node->collected[i]), exchange->channels);
-        visit_markets_of(node, node->collected[i], count_market, &exchange->symbol_count);
+        list_channels(settings_channels(settings), exchange->channels);
+        visit_markets_of(node, settings, count_market, &exchange->symbol_count);
     }
-}
-
-/* ---- the half that collects ---- */
-
-static int read_symbols(const struct settings_exchange *settings, struct symbol *symbols,
-                        struct err *err)
-{
-    for (size_t i = 0; i < settings->symbols.count; i++)
-        if (!symbol_read(slice_of(settings->symbols.items[i]), &symbols[i]))
-            return err_set(err, -EINVAL, "not a symbol: %s", settings->symbols.items[i]);
-    return 0;
-}
-
-static int node_open_session(struct node *node, const struct settings_exchange *settings,
-                             struct err *err)
-{
-    struct symbol *symbols = memory_array(settings->symbols.count + 1, sizeof *symbols);
-    struct session_options options = {
-        .exchange = settings->exchange,
-        .ws_url = settings->ws_url[0] == '\0' ? settings->exchange->ws_url : settings->ws_url,
-        .symbols = symbols,
-        .symbol_count = settings->symbols.count,
-        .channels = settings_channels(settings),
-        .learn = node->options.learn,
-    };
-    struct session *session = NULL;
-    int result = read_symbols(settings, symbols, err);
-    if (result == 0) {
-        session = session_create(node->options.loop, &options, node->sequencer,
-                                 (uint32_t)node->options.settings->stream.book_depth, err);
-        result = session == NULL ? -EINVAL : 0;
-    }
-    memory_free(symbols);
-    if (result < 0)
-        return err_wrap(err, settings->exchange->name);
-    node->collected[node->session_count] = settings;
-    node->exchange_names[node->session_count] = settings->exchange->name;
-    node->sessions[node->session_count++] = session;
-    return 0;
-}
-
-static int node_open_sessions(struct node *node, struct err *err)
-{
-    const struct settings *settings = node->options.settings;
-    for (size_t i = 0; i < settings->exchange_count; i++) {
-        if (!settings->exchanges[i].enabled)
-            continue;
-        int result = node_open_session(node, &settings->exchanges[i], err);
-        if (result < 0)
-            return result;
-    }
-    return 0;
 }
 
 /* ---- life ---- */
@@ -342,9 +299,7 @@ void node_drain(struct node *node)
              log_int("within_ms", timeout_ms));
     node->draining = true;
     node->drain_until_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
-    for (size_t i = 0; i < node->session_count; i++)
-        session_destroy(node->sessions[i]);
-    node->session_count = 0;
+    collection_leave(node->collection);
     gateway_drain(node->gateway, (uint32_t)timeout_ms);
     timer_start(node->drain_timer, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
@@ -354,11 +309,44 @@ static void node_on_signal(void *context)
     node_drain(context);
 }
 
+/* What a reload has changed beside the exchanges. */
+static void node_apply(struct node *node, const struct settings_reload *reload)
+{
+    const struct settings *settings = node->options.settings;
+    if (settings_reload_has(reload, "log."))
+        log_configure((enum log_level)settings->log.level, (enum log_format)settings->log.format);
+    if (settings_reload_has(reload, "http.max_clients"))
+        node->clients_max = effective_clients_max(settings->http.max_clients);
+    struct gateway_policy policy = gateway_policy_of(node);
+    gateway_change(node->gateway, &policy);
+    collection_reload(node->collection, reload);
+}
+
+static void node_reload(struct node *node)
+{
+    char live[1024], restart[1024];
+    struct err err = {0};
+    struct settings_reload reload;
+    if (settings_reload(node->options.settings, node->options.sources, &reload, &err) < 0) {
+        log_error("node", log_text("msg", "configuration not reloaded, the old one stays"),
+                  log_text("error", err.text));
+        return;
+    }
+    settings_reload_say(&reload.live, live, sizeof live);
+    settings_reload_say(&reload.restart, restart, sizeof restart);
+    log_info("node", log_text("msg", "configuration reloaded"),
+             log_int("changed", (int64_t)reload.live.count), log_text("keys", live),
+             log_text("needs_restart", restart));
+    node_apply(node, &reload);
+    settings_reload_release(&reload);
+}
+
 static void node_on_hangup(void *context)
 {
     struct node *node = context;
     front_reload(node->options.front, node->server);
-    log_warn("node", log_text("msg", "the configuration itself is not reloaded by this version"));
+    if (node->options.sources != NULL && !node->draining)
+        node_reload(node);
 }
 
 static void node_take_signals(struct node *node)
@@ -368,13 +356,25 @@ static void node_take_signals(struct node *node)
     loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
 }
 
+static int node_open_collection(struct node *node, struct err *err)
+{
+    const struct collection_options options = {
+        .loop = node->options.loop,
+        .settings = node->options.settings,
+        .sequencer = node->sequencer,
+        .learn = node->options.learn,
+        .blind = node->options.blind,
+    };
+    return collection_create(&options, &node->collection, err);
+}
+
 static int node_open(struct node *node, struct err *err)
 {
     int result = node_open_server(node, err);
     if (result == 0)
         result = node_open_stream(node, err);
     if (result == 0)
-        result = node_open_sessions(node, err);
+        result = node_open_collection(node, err);
     if (result < 0)
         return result;
     node_open_gateway(node);
@@ -405,8 +405,7 @@ int node_create(const struct node_options *options, struct node **ret_node, stru
              log_text("listen", options->settings->http.listen),
              log_int("port", http_server_port(node->server)),
              log_text("prices", options->simulated ? "simulated" : "live"));
-    for (size_t i = 0; i < node->session_count; i++)
-        session_start(node->sessions[i]);
+    collection_start(node->collection);
     *ret_node = node;
     return 0;
 }
@@ -422,8 +421,7 @@ void node_destroy(struct node *node)
 {
     if (node == NULL)
         return;
-    for (size_t i = 0; i < node->session_count; i++)
-        session_destroy(node->sessions[i]);
+    collection_destroy(node->collection);
     timer_destroy(node->drain_timer);
     http_server_close(node->server);
     admin_destroy(node->admin);

@@ -12,11 +12,14 @@
 struct node;
 
 struct node_options {
-    struct loop *loop;               /* borrowed */
-    const struct settings *settings; /* borrowed until node_destroy */
-    struct front *front;             /* the same */
-    bool simulated;                  /* no real prices: said everywhere */
-    bool learn;                      /* take data of symbols that were not asked for (replay) */
+    struct loop *loop;         /* borrowed */
+    struct settings *settings; /* borrowed until node_destroy; a reload changes them */
+    /* Where the settings came from, to be read again on SIGHUP; borrowed. NULL: they are not. */
+    const struct settings_options *sources;
+    struct front *front; /* borrowed until node_destroy */
+    bool simulated;      /* no real prices: said everywhere */
+    bool learn;          /* take data of symbols that were not asked for (replay) */
+    bool blind;          /* there is no REST to ask (replay) */
 };
 
 /* Opens everything and starts to listen and to connect. */

@@ -104,8 +104,11 @@ int command_serve(int count, char **arguments)
         return status;
     run_start_log(&settings);
     struct loop *loop = loop_create();
-    status = end_loop(loop, run_node(&(struct node_options){
-                                .loop = loop, .settings = &settings, .front = front}));
+    struct settings_options sources;
+    run_sources(&node, &sources);
+    status = end_loop(
+        loop, run_node(&(struct node_options){
+                  .loop = loop, .settings = &settings, .sources = &sources, .front = front}));
     log_stop();
     run_release(&settings, front);
     return status;
@@ -230,8 +233,12 @@ static int run_replay(const struct replay_arguments *arguments, struct settings 
     else
         status = wire_replay(settings, recording, replay);
     if (status == 0)
-        status = run_node(&(struct node_options){
-            .loop = loop, .settings = settings, .front = front, .simulated = true, .learn = true});
+        status = run_node(&(struct node_options){.loop = loop,
+                                                 .settings = settings,
+                                                 .front = front,
+                                                 .simulated = true,
+                                                 .learn = true,
+                                                 .blind = true});
     replay_close(replay);
     return end_loop(loop, status);
 }

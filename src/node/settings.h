@@ -48,7 +48,8 @@ struct settings_exchange {
     struct text_list channels; /* settings_channels makes bits of them */
     int64_t stale_after_ms;
     int64_t connections;
-    int64_t generation; /* 0 when the exchange has only one */
+    int64_t lifetime_ms; /* of a connection; 0: what the adapter says */
+    int64_t generation;  /* 0 when the exchange has only one */
 };
 
 /* Members are named like the keys; those of a time or a size carry their unit. */

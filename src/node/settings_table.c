@@ -285,6 +285,15 @@ const struct setting_row setting_rows[] = {
      .max = HOURS_MS,
      .help = "Data that REST, or a fresh subscription, shows to be newer than ours is told as "
              "`stale` within this time."},
+    {.key = "lifetime",
+     .type = SETTING_DURATION,
+     .flags = SETTING_EACH | SETTING_LIVE,
+     AT_EACH(lifetime_ms),
+     .fallback = "0s",
+     .min = 0,
+     .max = 48 * HOURS_MS,
+     .help = "The exchange ends a connection after so long: it is replaced before, by one opened "
+             "beside it. 0: what the exchange documents."},
     {.key = "connections",
      .type = SETTING_INTEGER,
      .flags = SETTING_EACH | SETTING_LIVE,
