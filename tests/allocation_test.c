@@ -106,7 +106,7 @@ static void play(struct path *path, const struct recording *recording)
                                      .instruments = line->instruments};
         assert_int_equal(line->exchange->decode(line->state, &input, path->batch), DECODE_EVENTS);
         for (uint32_t j = 0; j < path->batch->event_count; j++)
-            publisher_event(line->publisher, path->batch->instrument[j], &path->batch->event[j]);
+            publisher_event(line->publisher, 0, path->batch->instrument[j], &path->batch->event[j]);
         path->events += path->batch->event_count;
     }
 }

@@ -176,6 +176,27 @@ static void take_back_books(struct keeper *keeper)
     }
 }
 
+/* The last values of a channel that is not collected any more are nobody's. Its trades stay what
+ * they were; look-ups still give them. */
+static void forget_channel(struct keeper *keeper, const struct read_message *message)
+{
+    static const enum event_type types[] = {EVENT_TRADE, EVENT_TICKER, EVENT_QUOTE, EVENT_BOOK};
+    const struct status *status = &message->event.status;
+    if (message->event.symbol == NULL || status->state != STATUS_DOWN)
+        return;
+    struct entry_key key = {.exchange = message->exchange,
+                            .symbol = symbol_slice(message->event.symbol)};
+    for (size_t i = 0; i < COUNT_OF(types); i++) { /* a channel is called like its type */
+        if (status->channel.size > 0 && !slice_is(status->channel, event_type_names[types[i]]))
+            continue;
+        struct entry *entry = keeper_find(keeper, types[i], &key);
+        if (entry != NULL)
+            buffer_clear(&entry->text);
+        if (entry != NULL && entry->book != NULL)
+            entry->book->vouched = false;
+    }
+}
+
 static bool keep(struct keeper *keeper, const struct read_message *message,
                  const struct record *record)
 {
@@ -183,7 +204,9 @@ static bool keep(struct keeper *keeper, const struct read_message *message,
     case EVENT_TRADE:
     case EVENT_TICKER:
     case EVENT_QUOTE:
+        return keep_text(keeper, message, record);
     case EVENT_STATUS:
+        forget_channel(keeper, message);
         return keep_text(keeper, message, record);
     case EVENT_BOOK:
         return keep_book(keeper, message, record);
@@ -292,7 +315,8 @@ void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *contex
     for (size_t i = 0; i < COUNT_OF(order); i++) {
         for (size_t j = 0; j < keeper->entry_count; j++) {
             const struct entry *entry = keeper->entries[j];
-            if (entry->type != order[i] || (entry->book != NULL && !entry->book->vouched))
+            bool known = entry->book != NULL ? entry->book->vouched : entry->text.size > 0;
+            if (entry->type != order[i] || !known)
                 continue;
             buffer_clear(&keeper->message);
             if (entry->book != NULL)
