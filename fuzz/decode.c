@@ -41,6 +41,7 @@ static void event_require(const struct event *event)
 {
     require(event->symbol != NULL && event->symbol->size > 0, "an event has a symbol");
     require(event->exchange_us >= 0, "times are not negative");
+    require(event->order_id >= 0, "neither are numbers");
     if (event->type == EVENT_TRADE) {
         require(event->trade.price.mantissa > 0, "a trade has a price");
         require(event->trade.size.mantissa > 0, "a trade has a size");

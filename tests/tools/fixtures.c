@@ -150,6 +150,7 @@ static void check_book(const struct exchange *exchange, const struct book_change
 static void check_event(const struct exchange *exchange, const struct event *event)
 {
     assert_true(event->exchange_us >= 0);
+    assert_true(event->order_id >= 0);
     if (event->type == EVENT_TRADE) {
         assert_true(event->trade.price.mantissa > 0);
         assert_true(event->trade.size.mantissa > 0);
