@@ -171,6 +171,7 @@ struct exchange {
     const char *rest_url;       /* default, without path */
     const char *ws_path;        /* appended to the configured ws_url */
     const char *const *symbols; /* default pairs, NULL-terminated */
+    const char *listed_quote;   /* its list of markets has these only ("KRW"); NULL: all */
     uint32_t channels;          /* CHANNEL_BITs that it can give */
     uint32_t book_depth;        /* levels a side of its book channel */
     const char *ping_text;      /* what keeps the connection alive; NULL: a WebSocket ping */

@@ -119,11 +119,22 @@ static void leave_unanswered(struct doctor *doctor)
                        clock_monotonic_ns());
 }
 
+/* Whether the list would name it. */
+static bool list_covers(const struct exchange *exchange, const struct instrument *instrument)
+{
+    struct slice quote;
+    slice_split(symbol_slice(&instrument->symbol), '-', &quote);
+    return exchange->listed_quote == NULL || slice_is(quote, exchange->listed_quote);
+}
+
 static void end_markets(struct doctor *doctor)
 {
     struct instruments *catalogue = doctor->options.catalogue;
-    for (uint32_t i = 0; i < instruments_count(catalogue); i++)
-        doctor->callbacks.market(doctor->context, instruments_at(catalogue, i), doctor->listed[i]);
+    for (uint32_t i = 0; i < instruments_count(catalogue); i++) {
+        struct instrument *instrument = instruments_at(catalogue, i);
+        if (list_covers(doctor->options.exchange, instrument))
+            doctor->callbacks.market(doctor->context, instrument, doctor->listed[i]);
+    }
 }
 
 static void note_headers(struct doctor *doctor, const struct http_client_result *result)

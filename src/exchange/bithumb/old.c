@@ -126,6 +126,7 @@ const struct exchange exchange_bithumb1 = {
     .ws_url = "wss://pubwss.bithumb.com",
     .rest_url = "https://api.bithumb.com",
     .ws_path = "/pub/ws",
+    .listed_quote = "KRW",
     .symbols = default_symbols,
     .channels =
         CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_TICKER) | CHANNEL_BIT(CHANNEL_BOOK),
