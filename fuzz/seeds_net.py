@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of fuzz/ws.c, http.c and handshake.c: seeds_net.py ws|http|handshake FOLDER"""
+"""Writes the seeds of fuzz/ws.c, http.c and others: seeds_net.py ws|http|... FOLDER"""
 import os
 import struct
 import sys
@@ -100,7 +100,55 @@ def handshake_seeds():
     yield b"\x00POST /ws HTTP/1.1\r\nHost:\r\n\r\n"
 
 
-SEEDS = {"ws": ws_seeds, "http": http_seeds, "handshake": handshake_seeds}
+def reply_seeds():
+    good = b"HTTP/1.1 200 OK\r\n"
+    chunked = good + b"Transfer-Encoding: chunked\r\n\r\n"
+    answers = [
+        good + b"Content-Length: 5\r\n\r\nhello",
+        good + b"Content-Length: 500\r\n\r\n",
+        good + b"\r\nto the end",
+        good + b"\r\n" + b"a" * 200,
+        b"HTTP/1.1 304 Not Modified\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 9,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 103 Early\r\n\r\n" + good + b"Content-Length: 0\r\n\r\n",
+        chunked + b"a;x=y\r\n0123456789\r\n0\r\nTrailer: z\r\n\r\n",
+        chunked + b"fffffffffffffffff\r\n",
+        chunked + b"x\r\n",
+        chunked + b"5;\x01\r\n",
+        chunked + b"5x\r\n",
+        chunked + b"5\r\nhello0",
+        chunked + b"0" * 300,
+        chunked + b"0\r\nA: \x01\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    ]
+    for wait in (b"17", b"99999999999", b"Sun, 06 Nov 1994 08:49:37 GMT", b"soon",
+                 b"Sunday, 06-Nov-94 08:49:37 GMT", b"Sunday, 06-Nov-45 08:49:37 GMT",
+                 b"Sun Nov  6 08:49:37 1994", b"Sun, 06 Nov 2994 08:49:37 GMT",
+                 b"Sun, 06 Foo 1994 08:49:37 GMT"):
+        answers.append(b"HTTP/1.1 429 x\r\nRetry-After: " + wait
+                       + b"\r\nContent-Length: 0\r\n\r\n")
+    for text in answers:
+        yield b"\x05" + text
+
+
+def proxy_seeds():
+    urls = [b"http://p", b"https://user:p%40ss@proxy.example:3128/", b"http://[2001:db8::1]:1",
+            b"socks5://x", b"http://u@p@q", b"http://p/path", b"http://u:%zz@p", b"http://p:0",
+            b"http://u:%01@p", b"http://"]
+    rules = [b"*", b"example.com, .b.net *.c.org d.:443", b"10.0.0.0/8 192.0.2.1:80",
+             b"2001:db8::/32 [::1]:80", b"a!", b"h:0", b"[::1"] + [b"a," * 257]
+    hosts = [b"api.example.com", b"10.1.2.3", b"2001:db8::1", b"localhost", b"::1", b"127.0.0.1",
+             b"192.0.2.1", b"d"]
+    for number in range(max(len(urls), len(rules), len(hosts)) * 3):
+        yield b"\0".join(part[number % len(part)] for part in (urls, rules, hosts))
+    for rule in rules:
+        for host in hosts:
+            yield b"\0".join((urls[0], rule, host))
+
+
+SEEDS = {"ws": ws_seeds, "http": http_seeds, "handshake": handshake_seeds, "reply": reply_seeds,
+         "proxy": proxy_seeds}
 
 
 def main():

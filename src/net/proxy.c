@@ -86,19 +86,19 @@ static int read_url(const char *text, struct proxy *proxy, struct err *err)
     rest.size -= scheme.size;
     struct slice authority = {.data = rest.data, .size = strcspn(rest.data, "/?#")};
     struct slice behind = {.data = rest.data + authority.size, .size = rest.size - authority.size};
-    if (rest.size >= LIMIT_URL || (behind.size > 0 && !slice_is(behind, "/")))
+    struct slice host;
+    struct slice user = slice_split(authority, '@', &host);
+    bool has_user = user.size < authority.size;
+    bool once = host.size == 0 || memchr(host.data, '@', host.size) == NULL;
+    if (rest.size >= LIMIT_URL || (behind.size > 0 && !slice_is(behind, "/")) || !once)
         return err_set(err, -EINVAL,
                        "a proxy's URL must be http://[user:password@]host[:port], without a path; "
                        "/, ?, # and @ in a password must be percent-encoded");
-    const char *at = authority.size == 0 ? NULL : memrchr(authority.data, '@', authority.size);
-    struct slice host = authority;
-    if (at != NULL) {
-        struct slice user = {.data = authority.data, .size = (size_t)(at - authority.data)};
-        host = (struct slice){.data = at + 1, .size = authority.size - user.size - 1};
-        int failed = read_user(user, proxy, err);
-        if (failed != 0)
-            return failed;
-    }
+    if (!has_user)
+        host = authority;
+    int failed = has_user ? read_user(user, proxy, err) : 0;
+    if (failed != 0)
+        return failed;
     char plain[LIMIT_URL + 16];
     snprintf(plain, sizeof(plain), "%s%.*s/", scheme.data, (int)host.size, host.data);
     if (url_parse(plain, &proxy->url, NULL) != 0)

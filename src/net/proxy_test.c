@@ -34,7 +34,6 @@ static void test_urls(void **state)
          "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n", false},
         {"http://user@p", "http://p:80", "Proxy-Authorization: Basic dXNlcjo=\r\n", false},
         {"http://u:a:b@p", "http://p:80", "Proxy-Authorization: Basic dTphOmI=\r\n", false},
-        {"http://u:a@b@p", "http://p:80", "Proxy-Authorization: Basic dTphQGI=\r\n", false},
         {"http://u:%2f%40%3A@p", "http://p:80", "Proxy-Authorization: Basic dTovQDo=\r\n", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -75,6 +74,7 @@ static void test_bad_urls(void **state)
     refuse("http://user:hunter2@[::1", NULL, "host or port");
     refuse("http://user:hunter/2@proxy:3128", NULL, "percent-encoded");
     refuse("http://user:hunter#2@proxy:3128", NULL, "percent-encoded");
+    refuse("http://user:hunter@2@proxy:3128", NULL, "percent-encoded");
     refuse("http://user:hunter2@proxy:3128/path", NULL, "without a path");
     refuse("http://user:hunter%2@proxy", NULL, "user or password");
     refuse("http://user:hunter%00@proxy", NULL, "user or password");

@@ -5,6 +5,7 @@
 #include "market/utf8.h"
 #include "net/address.h"
 #include "net/http_origin.h"
+#include "net/proxy.h"
 #include "node/settings_priv.h"
 
 #define NAME_MAX_SIZE 63
@@ -162,6 +163,17 @@ bool check_http_url(struct slice text, const struct exchange *exchange)
     for (size_t i = 0; i < text.size; i++)
         slashes += text.data[i] == '/';
     return slashes == 2 && is_url(text, SLICE("http https"));
+}
+
+bool check_proxy_url(struct slice text, const struct exchange *exchange)
+{
+    (void)exchange;
+    char url[LIMIT_URL];
+    struct proxy *proxy = NULL;
+    bool good = slice_copy(text, url, sizeof(url)) && check_printable(text) &&
+                proxy_create(url, NULL, &proxy, NULL) == 0;
+    proxy_destroy(proxy);
+    return good;
 }
 
 bool check_ws_base(struct slice text, const struct exchange *exchange)

@@ -49,6 +49,7 @@ bool check_host_port(struct slice text, const struct exchange *exchange);
 bool check_name(struct slice text, const struct exchange *exchange);
 bool check_client_url(struct slice text, const struct exchange *exchange);
 bool check_http_url(struct slice text, const struct exchange *exchange);
+bool check_proxy_url(struct slice text, const struct exchange *exchange);
 bool check_ws_base(struct slice text, const struct exchange *exchange);
 bool check_rest_base(struct slice text, const struct exchange *exchange);
 bool check_address_range(struct slice text, const struct exchange *exchange);

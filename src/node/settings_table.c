@@ -204,10 +204,13 @@ const struct setting_row setting_rows[] = {
 
     {.key = "proxy",
      .type = SETTING_TEXT,
-     .flags = SETTING_UNBUILT,
      AT(proxy),
      .fallback = "",
-     .help = "http://user@host:port that outgoing connections go through; NO_PROXY is honoured."},
+     .check = check_proxy_url,
+     .expected = "http://user:password@host:port or https://..., with all but letters and digits "
+                 "of user and password percent-encoded",
+     .help = "http://user:password@host:port, or https://, that connections to exchanges go "
+             "through (CONNECT); those that NO_PROXY names, and loopback, do not."},
 
     {.key = "backfill.enabled",
      .type = SETTING_BOOL,

@@ -80,6 +80,11 @@ TARGETS = (
             ],
             "seeds": net("handshake"),
         },
+        "reply": {
+            "files": ["src/net/http_reply.c", "src/net/http_retry.c"],
+            "seeds": net("reply"),
+        },
+        "proxy": {"files": ["src/net/proxy.c", "src/net/url.c"], "seeds": net("proxy")},
         "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
         "deflate": {
             "files": ["src/net/ws_deflate.c", "src/net/ws_extension.c"],
