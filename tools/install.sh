@@ -50,6 +50,7 @@ git
 debootstrap
 chromium|-
 fonts-dejavu-core
+tinyproxy-bin
 '
 
 peers_set='

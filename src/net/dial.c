@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <strings.h>
 
 #define INTERIM_MAX 8
 #define REASON_MAX 480
@@ -119,27 +120,34 @@ static void secure(struct dial *dial, char *early, size_t early_size)
 
 /* ---- the proxy ---- */
 
+/* 401 is for hosts, but that is what tinyproxy says to a wrong password. */
+static void not_let_in(struct dial *dial, const struct http_head *answer)
+{
+    bool has_user = proxy_authorization(dial->proxy)[0] != '\0';
+    struct slice wanted =
+        http_header_find(answer, answer->status == 407 ? "Proxy-Authenticate" : "WWW-Authenticate");
+    bool basic = wanted.size >= 5 && strncasecmp(wanted.data, "Basic", 5) == 0;
+    if (wanted.size > 0 && !basic)
+        fail(dial,
+             " answered %u: it wants to know who we are by \"%.*s\", and only Basic is known here",
+             answer->status, (int)(wanted.size < 40 ? wanted.size : 40), wanted.data);
+    else
+        fail(dial, " answered %u: %s", answer->status,
+             has_user ? "it does not take this user and password"
+                      : "it wants a user and a password, and its URL has none");
+}
+
 static void refused(struct dial *dial, const struct http_head *answer)
 {
     char target[LIMIT_HOST + 16];
-    bool has_user = proxy_authorization(dial->proxy)[0] != '\0';
-    struct slice wanted = http_header_find(answer, "Proxy-Authenticate");
-    bool basic = wanted.size >= 5 && strncasecmp(wanted.data, "Basic", 5) == 0;
     write_target(dial, target, sizeof(target));
     dial->proxy_status = answer->status;
     dial->retry_after_s = http_retry_after_s(answer, clock_wall_us());
-    if (answer->status != 407)
+    if (answer->status == 401 || answer->status == 407)
+        not_let_in(dial, answer);
+    else
         fail(dial, " answered %u %s to CONNECT %s", answer->status,
              http_status_text(answer->status), target);
-    else if (wanted.size > 0 && !basic)
-        fail(dial,
-             " answered 407: it wants to know who we are by \"%.*s\", and only Basic is "
-             "known here",
-             (int)(wanted.size < 40 ? wanted.size : 40), wanted.data);
-    else
-        fail(dial, " answered 407: %s",
-             has_user ? "it does not take this user and password"
-                      : "it wants a user and a password, and its URL has none");
 }
 
 static void take_answer(struct dial *dial, const struct http_head *answer, struct slice rest)

@@ -365,6 +365,11 @@ static void test_refusals(void **state)
                    "closed:1006:proxy http://127.0.0.1:%u answered 407: it does not take this user "
                    "and password",
                    407, -1);
+    expect_refusal("HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\n\r\n",
+                   "user:hunter2@",
+                   "closed:1006:proxy http://127.0.0.1:%u answered 401: it does not take this user "
+                   "and password",
+                   401, -1);
     expect_refusal("HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\n\r\n", "",
                    "closed:1006:proxy http://127.0.0.1:%u answered 407: it wants to know who we "
                    "are by \"Negotiate\", and only Basic",
