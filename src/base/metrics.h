@@ -28,7 +28,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "State of an exchange: 0 connecting, 1 live, 2 stale, 3 down")                               \
     X(EXCHANGE_AGE, "exchange_last_message_timestamp_seconds", METRIC_GAUGE,                       \
       "Wall time of the last message of an exchange")                                              \
-    X(RECONNECTS, "reconnects_total", METRIC_COUNTER,                                              \
+    X(RECONNECTS, "reconnects_total", METRIC_COUNTER, "Connections to an exchange that ended")     \
+    X(ENDS, "connections_ended_total", METRIC_COUNTER,                                             \
       "Connections to an exchange that ended, by reason")                                          \
     X(EXCHANGE_CONNECTIONS, "exchange_connections", METRIC_GAUGE,                                  \
       "Connections to an exchange that are open")                                                  \

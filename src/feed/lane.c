@@ -231,7 +231,7 @@ static void promote(struct lane *lane)
     if (old == NULL)
         return;
     old->lane = NULL; /* it only has to close now */
-    metric_add(session->reconnects[why], 1);
+    session_count_end(session, why);
     link_close(old->link, CLOSE_NORMAL, "replaced");
 }
 
@@ -277,7 +277,7 @@ static void check_next(struct lane *lane, int64_t now_ns)
 static enum end_reason judge_ending(struct session *session, const struct link_ending *ending)
 {
     unsigned status = ending->refusal.proxy ? 0 : ending->refusal.status;
-    if (status == 429 || status == 418 || status == 403) {
+    if (status == 429 || status == 418 || (status == 403 && ending->refusal.retry_after_s >= 0)) {
         egress_pause(session->options.egress, status, ending->refusal.retry_after_s,
                      clock_monotonic_ns());
         return END_PAUSED;
@@ -298,7 +298,7 @@ static void log_ending(const struct session *session, const struct link_ending *
                  log_text("exchange", session->exchange->name), log_text("why", end_words[why]),
                  log_int("status", ending->refusal.status), log_text("reason", ending->reason));
     else
-        log_warn("feed", log_text("msg", "connection ended"),
+        log_warn("feed", log_text("msg", "connection closed, reconnecting"),
                  log_text("exchange", session->exchange->name), log_text("why", end_words[why]),
                  log_int("code", ending->code), log_text("reason", ending->reason));
 }
@@ -329,8 +329,13 @@ static void lane_retry_later(struct lane *lane)
     uint32_t wait_ms = backoff_next_ms(&lane->backoff, random_below(UINT32_MAX));
     int64_t allowed_ns = egress_connect_wait_ns(session->options.egress, clock_monotonic_ns());
     int64_t wait_ns = (int64_t)wait_ms * NS_PER_MS;
-    if (lane->index < session->connections)
-        try_after(lane, wait_ns > allowed_ns ? wait_ns : allowed_ns);
+    if (lane->index >= session->connections)
+        return;
+    wait_ns = wait_ns > allowed_ns ? wait_ns : allowed_ns;
+    log_info("feed", log_text("msg", "reconnecting later"),
+             log_text("exchange", session->exchange->name),
+             log_int("wait_ms", wait_ns / NS_PER_MS));
+    try_after(lane, wait_ns);
 }
 
 /* The place is free, or the next one's. */
@@ -379,7 +384,7 @@ static void on_closed(void *context, struct link *link, const struct link_ending
     enum end_reason why = member->silent ? END_SILENT : judge_ending(session, ending);
     if (ending->opened && lived_ns >= BACKOFF_HEALTHY_NS)
         backoff_reset(&lane->backoff);
-    metric_add(session->reconnects[why], 1);
+    session_count_end(session, why);
     log_ending(session, ending, why);
     if (others == 0) {
         member_warm(member); /* what it held goes out; otherwise the others bring it */
@@ -446,7 +451,7 @@ void lane_empty(struct lane *lane, enum end_reason why)
     for (size_t i = 0; i < COUNT_OF(members); i++) {
         if (members[i] == NULL)
             continue;
-        metric_add(session->reconnects[why], 1);
+        session_count_end(session, why);
         members[i]->lane = NULL;
         link_close(members[i]->link, CLOSE_NORMAL, end_words[why]);
     }

@@ -37,6 +37,7 @@ struct publisher {
     const struct exchange *exchange;
     struct sequencer *sequencer;
     uint32_t book_depth;
+    bool as_is;
     struct level *difference; /* owned; room for two sides of 2 * book_depth */
     struct metric *events[EVENT_TYPE_COUNT];
     struct metric *published[EVENT_TYPE_COUNT];
@@ -66,6 +67,11 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
     publisher->missing = metric_series(METRIC_TRADES_MISSING, labels);
     publisher->latency = metric_series(METRIC_EXCHANGE_LATENCY, labels);
     return publisher;
+}
+
+void publisher_take_as_is(struct publisher *publisher)
+{
+    publisher->as_is = true;
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -247,13 +253,15 @@ static bool take_trade(struct publisher *publisher, unsigned source, struct inst
                        const struct event *event)
 {
     struct track *track = instrument->context;
-    if (!trade_filter_pass(track->filter, source, event)) {
+    bool fresh = trade_filter_pass(track->filter, source, event);
+    bool passed_on = publisher->as_is && event->trade.origin != TRADE_SNAPSHOT;
+    if (!fresh && !passed_on) {
         metric_add(publisher->repeated, 1);
         if (event->trade.origin == TRADE_SNAPSHOT)
             track->unheard_us = 0; /* the exchange's newest is one that we had */
         return false;
     }
-    if (!publisher->exchange->trade_ids_consecutive) {
+    if (!publisher->exchange->trade_ids_consecutive || publisher->as_is) {
         if (track->unheard_us != 0)
             publish_unheard(publisher, track, event->symbol, event->received_us);
         publish_trade(publisher, track, event);
@@ -415,9 +423,10 @@ static void observe_latency(struct publisher *publisher, const struct event *eve
         metric_observe(publisher->latency, event->received_us - event->exchange_us);
 }
 
-static bool is_newer(struct recency *recency, unsigned source, const struct event *event)
+static bool is_newer(const struct publisher *publisher, struct recency *recency, unsigned source,
+                     const struct event *event)
 {
-    return recency_pass(recency, source, event->order_id, event->exchange_us);
+    return publisher->as_is || recency_pass(recency, source, event->order_id, event->exchange_us);
 }
 
 enum channel channel_of_event(enum event_type type)
@@ -490,13 +499,13 @@ bool publisher_event(struct publisher *publisher, unsigned source, struct instru
     case EVENT_TRADE:
         return take_trade(publisher, source, instrument, event);
     case EVENT_TICKER:
-        return is_newer(&track->ticker_age, source, event) &&
+        return is_newer(publisher, &track->ticker_age, source, event) &&
                publish(publisher, track_key(track), event);
     case EVENT_QUOTE:
-        return is_newer(&track->quote_age, source, event) &&
+        return is_newer(publisher, &track->quote_age, source, event) &&
                publish(publisher, track_key(track), event);
     case EVENT_BOOK:
-        if (!is_newer(&track->book_age, source, event))
+        if (!is_newer(publisher, &track->book_age, source, event))
             return false;
         publish_book(publisher, track, event);
         return true;

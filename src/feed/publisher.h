@@ -19,6 +19,12 @@ struct publisher;
 /* exchange and sequencer are borrowed. */
 struct publisher *publisher_create(const struct exchange *exchange, struct sequencer *sequencer,
                                    uint32_t book_depth) MUST_CHECK;
+
+/*
+ * A recording is played, perhaps again and again: what repeats itself, is older or leaves a hole is
+ * passed on as it was recorded. Only what an exchange says again at a subscription is not.
+ */
+void publisher_take_as_is(struct publisher *publisher);
 void publisher_destroy(struct publisher *publisher);
 
 /* CHANNEL_COUNT: it is of none. */

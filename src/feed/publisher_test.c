@@ -240,10 +240,9 @@ static void candles_are_not_part_of_the_stream(void **state)
 static void a_status_is_of_the_exchange(void **state)
 {
     struct fixture *fixture = *state;
-    publisher_status(fixture->publisher,
-                     &(struct publisher_notice){.state = STATUS_DOWN,
-                                                .reason = SLICE("it \"said\" no\n")},
-                     77);
+    publisher_status(
+        fixture->publisher,
+        &(struct publisher_notice){.state = STATUS_DOWN, .reason = SLICE("it \"said\" no\n")}, 77);
     assert_string_equal(
         fixture->records.data,
         "{\"type\":\"status\",\"seq\":2,\"exchange\":\"venue\",\"recv\":77,\"state\":\"down\","

@@ -54,6 +54,12 @@ uint32_t session_open_count(const struct session *session)
     return count;
 }
 
+void session_count_end(struct session *session, enum end_reason why)
+{
+    metric_add(session->reconnects, 1);
+    metric_add(session->ends[why], 1);
+}
+
 static void session_follow(struct session *session)
 {
     session->anything_wanted = false;
@@ -396,7 +402,7 @@ static void make_metrics(struct session *session)
     }
     for (int i = 0; i < END_REASON_COUNT; i++) {
         snprintf(labels, sizeof labels, "exchange=\"%s\",reason=\"%s\"", name, end_reason_names[i]);
-        session->reconnects[i] = metric_series(METRIC_RECONNECTS, labels);
+        session->ends[i] = metric_series(METRIC_ENDS, labels);
     }
     for (int i = 0; i < CHANNEL_COUNT; i++) {
         snprintf(labels, sizeof labels, "exchange=\"%s\",channel=\"%s\"", name, channel_names[i]);
@@ -408,6 +414,7 @@ static void make_metrics(struct session *session)
         session->looks[i] = metric_series(METRIC_LOOKS, labels);
     }
     snprintf(labels, sizeof labels, "exchange=\"%s\"", name);
+    session->reconnects = metric_series(METRIC_RECONNECTS, labels);
     session->link_metrics.malformed = metric_series(METRIC_DECODE_ERRORS, labels);
     session->link_metrics.left_out = metric_series(METRIC_FIELDS_LEFT_OUT, labels);
     session->state_gauge = metric_series(METRIC_EXCHANGE_STATE, labels);
@@ -423,6 +430,8 @@ static void make_parts(struct session *session, const struct session_plan *plan)
     const struct session_options *options = &session->options;
     session->publisher =
         publisher_create(session->exchange, options->sequencer, options->book_depth);
+    if (options->as_is)
+        publisher_take_as_is(session->publisher);
     session->catalogue = instruments_create(LIMIT_EXCHANGE_SYMBOLS, false);
     session->quarantined = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->quarantined);
     session->planned = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->planned);

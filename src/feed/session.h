@@ -48,6 +48,7 @@ struct session_options {
     uint32_t book_depth;
     bool learn; /* take data of symbols that were not asked for (replay) */
     bool blind; /* never look by REST (replay: there is none) */
+    bool as_is; /* see publisher_take_as_is */
 };
 
 struct session_info {

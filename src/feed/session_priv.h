@@ -29,7 +29,7 @@
 #define QUARANTINE_AGAIN_MS (10 * 60 * 1000)
 #define CLOSE_NORMAL 1000
 
-/* Why a connection ended: label values of reconnects_total. */
+/* Why a connection ended: label values of connections_ended_total. */
 enum end_reason {
     END_CLOSED,      /* by the exchange, with a close frame */
     END_LOST,        /* the connection broke */
@@ -98,7 +98,7 @@ struct session {
     uint32_t connection_number;
     int64_t last_message_us;
     struct link_metrics link_metrics;
-    struct metric *reconnects[END_REASON_COUNT];
+    struct metric *reconnects, *ends[END_REASON_COUNT];
     struct metric *state_gauge, *age, *channel_age[CHANNEL_COUNT], *connections_gauge,
         *paused_gauge, *quarantined_gauge, *publish_latency, *looks[2];
     char reason[LIMIT_REASON];
@@ -112,6 +112,8 @@ void session_set_state(struct session *session, enum status_state state, const c
 
 /* Connections that are open and not on their way out. */
 uint32_t session_open_count(const struct session *session);
+
+void session_count_end(struct session *session, enum end_reason why);
 
 /* The exchange refused a request, in these words. */
 void session_refused(struct session *session, struct slice words);

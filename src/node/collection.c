@@ -193,6 +193,7 @@ static int open_session(struct collection *collection, size_t index, struct err 
         .book_depth = (uint32_t)options->settings->stream.book_depth,
         .learn = options->learn,
         .blind = options->blind,
+        .as_is = options->as_is,
     };
     int result = make_plan(settings, &plan, &symbols, err);
     if (result == 0)

@@ -15,7 +15,7 @@ struct collection_options {
     const struct settings *settings; /* borrowed; what reload changes is read again */
     struct sequencer *sequencer;     /* borrowed */
     bool learn;                      /* see session_options */
-    bool blind;                      /* the same */
+    bool blind, as_is;               /* the same */
     /* Who sees the raw traffic of an exchange; NULL: nobody. What it gives is borrowed. */
     const struct session_tap *(*tap)(void *context, const char *exchange);
     void *context;

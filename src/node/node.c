@@ -364,6 +364,7 @@ static int node_open_collection(struct node *node, struct err *err)
         .sequencer = node->sequencer,
         .learn = node->options.learn,
         .blind = node->options.blind,
+        .as_is = node->options.as_is,
     };
     return collection_create(&options, &node->collection, err);
 }

@@ -20,6 +20,7 @@ struct node_options {
     bool simulated;      /* no real prices: said everywhere */
     bool learn;          /* take data of symbols that were not asked for (replay) */
     bool blind;          /* there is no REST to ask (replay) */
+    bool as_is;          /* what repeats itself is passed on (replay) */
 };
 
 /* Opens everything and starts to listen and to connect. */
