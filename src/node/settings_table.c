@@ -207,8 +207,7 @@ const struct setting_row setting_rows[] = {
      AT(proxy),
      .fallback = "",
      .check = check_proxy_url,
-     .expected = "http://user:password@host:port or https://..., with all but letters and digits "
-                 "of user and password percent-encoded",
+     .expected = "http://user:password@host:port or https://..., percent-encoded",
      .help = "http://user:password@host:port, or https://, that connections to exchanges go "
              "through (CONNECT); those that NO_PROXY names, and loopback, do not."},
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way out through proxies that others have written: tinyproxy, and proxy.py for TLS.
 
-The exchanges listen on loopback, which a proxy is never asked for, so their URLs name 0.0.0.0: Linux
-takes that for this machine, and nobody else takes it for loopback.
+The exchanges listen on loopback, which a proxy is never asked for, so their URLs name 0.0.0.0:
+Linux takes that for this machine, and nobody else takes it for loopback.
 """
 
 import shutil
@@ -139,7 +139,8 @@ def expect_down(node, *words):
 def test_tinyproxy(tmp_path, authenticate):
     with Tinyproxy(tmp_path, authenticate) as proxy, FakeExchange(TRADES) as exchange:
         login = f"{USER}:{PLAIN}@" if authenticate else ""
-        with node_of(f"ws://{HOST}:{exchange.port}", f"http://{login}127.0.0.1:{proxy.port}") as node:
+        with node_of(f"ws://{HOST}:{exchange.port}",
+                     f"http://{login}127.0.0.1:{proxy.port}") as node:
             expect_trade(node)
             assert PLAIN not in node.log
         wait_until(lambda: proxy.tunnels(exchange.port) == 1, "the proxy logs its tunnel")
