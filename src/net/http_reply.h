@@ -3,7 +3,8 @@
  * One whole HTTP/1.1 answer to a GET, without I/O: bytes in, head and body out. Interim answers
  * (1xx) are skipped, a few. The body ends where RFC 9112, section 6.3, says: never (204, 304), by
  * chunks (section 7.1; extensions and trailers are dropped), by Content-Length, or with the
- * connection. A value with one owner, any thread.
+ * connection: what a stranger cuts off there is not noticed, so who reads such a body checks it. A
+ * value with one owner, any thread.
  */
 #pragma once
 

@@ -35,6 +35,8 @@ struct scene {
     const char *host_file;
     bool byte_by_byte;
     bool no_listener;
+    bool speaks_first; /* `refuse` comes in one record of the proxy's with the last of the handshake
+                        */
     uint32_t connect_ms;
     /* what the peer saw */
     char connect_head[HEAD_MAX];
@@ -101,16 +103,23 @@ static const struct ws_client_callbacks callbacks = {
 
 /* ---- the proxy and the host, in their thread ---- */
 
-static BIO *secure(BIO *below, const char *file, char *ret_named, size_t named_size)
+static SSL *make_server(const char *file, int version_max)
 {
     char name[32];
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_max_proto_version(context, version_max);
     snprintf(name, sizeof(name), "%s.pem", file);
     SSL_CTX_use_certificate_chain_file(context, authority_path(&authority, name));
     snprintf(name, sizeof(name), "%s.key", file);
     SSL_CTX_use_PrivateKey_file(context, authority_path(&authority, name), SSL_FILETYPE_PEM);
     SSL *ssl = SSL_new(context);
     SSL_CTX_free(context);
+    return ssl;
+}
+
+static BIO *secure(BIO *below, const char *file, char *ret_named, size_t named_size)
+{
+    SSL *ssl = make_server(file, 0);
     SSL_set_bio(ssl, below, below);
     if (SSL_accept(ssl) != 1) {
         SSL_free(ssl);
@@ -179,6 +188,32 @@ static void be_the_host(struct scene *scene, BIO *bio)
     }
 }
 
+/* In TLS 1.2 the server has the last word of the handshake. */
+static void speak_first(const struct scene *scene, BIO *bio)
+{
+    char data[16384];
+    SSL *ssl = make_server(scene->host_file, TLS1_2_VERSION);
+    BIO *in = BIO_new(BIO_s_mem());
+    BIO *out = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, in, out);
+    int size = 1;
+    for (int done = 0; done != 1 && size > 0;) {
+        done = SSL_accept(ssl);
+        if (done == 1)
+            SSL_write(ssl, scene->refuse, (int)strlen(scene->refuse));
+        size = BIO_read(out, data, sizeof(data));
+        if (size > 0)
+            BIO_write(bio, data, size);
+        if (done != 1)
+            size = BIO_read(bio, data, sizeof(data));
+        if (done != 1 && size > 0)
+            BIO_write(in, data, size);
+    }
+    while (BIO_read(bio, data, sizeof(data)) > 0) { /* until the client has gone */
+    }
+    SSL_free(ssl);
+}
+
 static BIO *be_the_proxy(struct scene *scene, BIO *bio)
 {
     char rest[100];
@@ -190,6 +225,10 @@ static BIO *be_the_proxy(struct scene *scene, BIO *bio)
     (void)BIO_flush(bio);
     if (strncmp(scene->answer, "HTTP/1.1 200", 12) != 0 || strlen(scene->answer) < 16)
         return bio;
+    if (scene->speaks_first) {
+        speak_first(scene, bio);
+        return bio;
+    }
     if (scene->host_tls)
         bio = secure(bio, scene->host_file, scene->named, sizeof(scene->named));
     if (bio != NULL)
@@ -338,6 +377,16 @@ static void test_tls_inside_tls(void **state)
     }
 }
 
+/* Then nothing is in the kernel that could wake the client. */
+static void test_data_with_the_end_of_a_handshake(void **state)
+{
+    (void)state;
+    struct scene scene = scene_of(true, true);
+    scene.speaks_first = true;
+    scene.refuse = "HTTP/1.1 418 Teapot\r\n\r\n";
+    scene_run(&scene, "closed:1006:HTTP 418 instead of a WebSocket");
+}
+
 /* ---- refusals ---- */
 
 static void expect_refusal(const char *answer, const char *user, const char *expected,
@@ -468,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_answer_with_fields),
         cmocka_unit_test(test_proxy_with_tls),
         cmocka_unit_test(test_tls_inside_tls),
+        cmocka_unit_test(test_data_with_the_end_of_a_handshake),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_what_comes_early_is_the_hosts),
         cmocka_unit_test(test_refused_by_the_host),
