@@ -42,7 +42,10 @@ struct fault {
     int64_t from_ns, to_ns;      /* the same, monotonic */
     int64_t count;               /* left; -1: by time */
     enum fault_connections connections;
-    uint64_t connection; /* FAULT_ONE: its number; FAULT_OLD: the last one that was there */
+    uint64_t connection; /* FAULT_ONE: its number, 0: the first one that comes; FAULT_OLD: the last
+                            one that was there */
+    uint64_t event;      /* of the market, for which it was used last: all connections that are told
+                            of one event count once */
     uint32_t ms, delay_ms, status, retry_after_s;
     uint16_t code;
     int64_t shift_us;
@@ -56,14 +59,24 @@ void faults_destroy(struct faults *faults);
 /* Adds a copy; sets id and times. NULL when FAULTS_MAX are going on. */
 struct fault *faults_add(struct faults *faults, const struct fault *fault);
 
-/* The first fault of this kind that goes on now and covers this (market NULL: only those of all
- * markets; channel -1: any; connection 0: none), or NULL. */
-struct fault *faults_find(struct faults *faults, const struct exchange *exchange,
-                          enum fault_kind kind, const struct market *market, int channel,
-                          uint64_t connection);
+/* Who is asked about. */
+struct fault_scope {
+    const struct exchange *exchange;
+    const struct market *market; /* NULL: only faults of all markets cover it */
+    int channel;                 /* -1: any */
+    uint64_t connection;         /* 0: none */
+    uint64_t event;              /* 0: none; a fault used up for this very event still covers it */
+};
 
-/* Uses up one of a counted fault. */
-void fault_use(struct fault *fault);
+/* The first fault of this kind that goes on now and covers this, or NULL. */
+struct fault *faults_find(struct faults *faults, enum fault_kind kind,
+                          const struct fault_scope *scope);
+
+/* The next one after `previous` (NULL: the first) of this kind that goes on, or NULL. */
+struct fault *faults_next(struct faults *faults, enum fault_kind kind, struct fault *previous);
+
+/* Uses up one of a counted fault; a second use for the same event is free. */
+void fault_use(struct fault *fault, uint64_t connection, uint64_t event);
 
 /* Ends it now. */
 void fault_end(struct fault *fault);
@@ -77,7 +90,15 @@ const char *fault_kind_name(enum fault_kind kind);
 const char *channel_name(enum channel channel);
 bool channel_parse(struct slice name, enum channel *ret_channel) MUST_CHECK;
 
-/* Reads the JSON of a request; find names the exchange and market. -EINVAL and a sentence. */
+bool fault_kind_parse(struct slice name, enum fault_kind *ret_kind) MUST_CHECK;
+
+/* Finds an exchange by its name, or NULL. */
 typedef struct exchange *fault_find_fn(void *context, struct slice name);
+
+/* Reads the JSON of a request. -EINVAL and a sentence. fault_read.c */
 int fault_read(struct slice json, fault_find_fn *find, void *context, struct fault *ret_fault,
                struct err *err) MUST_CHECK;
+
+/* Garbage that any exchange could send, number `kind` of FAULT_GARBAGE_KINDS. */
+#define FAULT_GARBAGE_KINDS 10
+void fault_garbage(unsigned kind, uint64_t *random, struct buffer *out, bool *ret_binary);

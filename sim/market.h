@@ -29,8 +29,26 @@ struct market {
     struct flow flow;
     struct truth truth;
     struct flow_change *changes; /* owned; ring by update id */
+    int64_t changed;             /* how many there were */
     void *own[2]; /* owned; zeroed; one for each venue of the exchange (venue->market_size) */
 };
+
+/* ---- for the simulator ---- */
+
+/* What is traded by default, and more names behind it. */
+size_t market_default_count(void);
+
+/* Base, names and weight of coin number `coin`, and about what it costs. */
+void market_name(struct market *market, size_t coin, int64_t *ret_usd_e8);
+
+/* Names and units are filled in. */
+void market_init(struct market *market, const struct flow_options *flow);
+void market_release(struct market *market);
+
+/* One step of the flow, remembered. The truth is for the caller. */
+void market_step(struct market *market, struct flow_events *ret_events);
+
+/* ---- for the venues ---- */
 
 /* A price in ticks as an integer at price_scale. */
 static inline int64_t market_price(const struct market *market, int64_t ticks)
@@ -45,8 +63,8 @@ int64_t market_value(const struct market *market, int64_t ticks, int64_t steps);
  * the one of then; flow_size_at tells today's. */
 const struct flow_change *market_change(const struct market *market, int64_t update_id);
 
+/* The best level; there always is one. */
 static inline const struct flow_level *market_best(const struct market *market, enum flow_side side)
 {
-    const struct flow_levels *levels = &market->flow.sides[side];
-    return levels->count == 0 ? NULL : &levels->items[0];
+    return &market->flow.sides[side].items[0];
 }

@@ -10,7 +10,6 @@
 
 #include "base/err.h"
 #include "net/loop.h"
-#include "sim/recording.h"
 
 #define SIMULATOR_LISTENS_MAX 8
 #define SIMULATOR_SYMBOLS_MAX 1000 /* of one exchange */
@@ -25,13 +24,12 @@ struct simulator_options {
     uint64_t seed;
     uint32_t rate;    /* market events a second, in all exchanges together; 0: the default, 200 */
     uint32_t symbols; /* of each exchange; 0: the default */
-    const struct recording *recording; /* borrowed; NULL: none. Not played yet */
-    const char *const *limits;         /* "binance.lifetime=20s"; NULL: none */
+    const char *const *limits; /* "binance.lifetime=20s", "*.idle=5s"; NULL: none */
     size_t limit_count;
 };
 
 /* Listens and starts the markets. -EINVAL for a limit that there is none of, or a bad number; else
- * what kept it from listening. The options are not kept, but for the recording. */
+ * what kept it from listening. The options are not kept. */
 int simulator_open(struct loop *loop, const struct simulator_options *options,
                    struct simulator **ret_simulator, struct err *err) MUST_CHECK;
 

@@ -93,6 +93,9 @@ struct venue {
     /* After all markets are there. May be NULL. */
     void (*on_start)(struct venue_run *run);
 
+    /* Frees what on_start made. May be NULL. */
+    void (*on_end)(struct venue_run *run);
+
     /* The id under which the exchange tells of this trade; trade->id is still 0. NULL: index. */
     uint64_t (*trade_id)(struct market *market, const struct trade *trade);
 

@@ -28,6 +28,7 @@ const struct command *command_find(const char *name);
 int command_serve(int count, char **arguments);
 int command_replay(int count, char **arguments);
 int command_demo(int count, char **arguments);
+int command_simulate(int count, char **arguments);
 int command_tail(int count, char **arguments);
 int command_check(int count, char **arguments);
 int command_bench(int count, char **arguments);

@@ -106,6 +106,26 @@ const struct command command_table[] = {
      "real ones, and every place says so: log, this output, hello, /ws/info and the "
      "page.\n" NODE_OPTIONS,
      command_demo},
+    {"simulate", "[--listen ADDRESS:PORT ...] [--seed N] [--rate N] [OPTIONS]",
+     "stand in for the exchanges: their WebSocket and REST interfaces, with markets of its own",
+     "  --listen A:P          where (default 127.0.0.1:9000); may be given several times; port 0: "
+     "any\n"
+     "  --seed N              the same seed, the same markets (default 1)\n"
+     "  --rate N              orders a second, in all exchanges together (default 200)\n"
+     "  --symbols N           markets of each exchange, 1 to 1000 (default 24 or 25)\n"
+     "  --lifetime T          connections are closed after this time (20s, 10m; default: the\n"
+     "                        exchange's own, 24h of Binance)\n"
+     "  --set-limit E.L=V     another limit of exchange E (*: of all): a count, or a time as "
+     "500ms, 20s. L is\n"
+     "                        connects, connects-window, messages, messages-window,\n"
+     "                        messages-minute, streams, request-size, ping, pong, idle, "
+     "lifetime,\n"
+     "                        weight, or the name of a group of REST requests. 0: no limit\n"
+     "  --tls-cert F, --tls-key F\n"
+     "                        speak TLS, with this certificate and key (PEM)\n"
+     "Each exchange is under its name, /binance, /upbit, /bithumb, and without a prefix under its\n"
+     "own host names. /sim/ tells what was true and makes things go wrong: docs/simulator.md.\n",
+     command_simulate},
     {"tail",
      "[URL] [--exchange E,..] [--symbol S,..] [--type T,..] [--since TOKEN] [--json|--table]",
      "print a node's stream",
