@@ -10,9 +10,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define NEAR 10         /* levels in which most orders fall */
-#define GAP_MAX 3       /* ticks between two levels, to begin with */
-#define WIDE 12         /* a spread of so many ticks is filled at once */
+#define NEAR 10 /* levels in which most orders fall */
+#define GAP_DEFAULT 3
+#define WIDE 4          /* a spread of so many gaps is filled at once */
 #define BIAS_MAX 150    /* permille */
 #define BIAS_STEPS 200  /* steps between two moods of the market, about */
 #define MARKET_SHARE 18 /* percent of all orders */
@@ -153,16 +153,16 @@ static void step_limit(struct flow *flow, struct flow_events *events)
     enum flow_side side = below(flow, 2) == 0 ? FLOW_BID : FLOW_ASK;
     struct flow_levels *levels = &flow->sides[side];
     int64_t spread = spread_of(flow), best = levels->items[0].price, price = 0;
-    int64_t kind = below(flow, 100);
-    if (spread > 1 && (kind < 30 || spread > WIDE)) {
-        int64_t most = spread - 1 < NEAR ? spread - 1 : NEAR;
+    int64_t kind = below(flow, 100), gap = flow->options.gap, near = NEAR * gap / GAP_DEFAULT;
+    if (spread > 1 && (kind < 30 || spread > WIDE * gap)) {
+        int64_t most = spread - 1 < near ? spread - 1 : near;
         price = away(side, best, -1 - below(flow, most));
     } else if (kind < 70 && levels->count >= flow->options.levels)
-        price = away(side, best, below(flow, NEAR));
+        price = away(side, best, below(flow, near));
     else if (kind < 80)
-        price = away(side, best, below(flow, (int64_t)flow->options.levels));
+        price = away(side, best, below(flow, gap * (int64_t)flow->options.levels));
     else
-        price = away(side, levels->items[levels->count - 1].price, 1 + below(flow, GAP_MAX));
+        price = away(side, levels->items[levels->count - 1].price, 1 + below(flow, gap));
     if (price < 1)
         price = 1; /* there may be no room deeper down */
     order_add(flow, events, side, price, order_size(flow));
@@ -226,7 +226,8 @@ void flow_step(struct flow *flow, struct flow_events *ret_events)
     int64_t kind = below(flow, 100);
     if (kind < MARKET_SHARE)
         step_market(flow, ret_events);
-    else if (spread_of(flow) > WIDE || (kind < MARKET_SHARE + LIMIT_SHARE && !thick(flow)))
+    else if (spread_of(flow) > WIDE * flow->options.gap ||
+             (kind < MARKET_SHARE + LIMIT_SHARE && !thick(flow)))
         step_limit(flow, ret_events);
     else if (thin(flow))
         step_limit(flow, ret_events);
@@ -241,6 +242,9 @@ void flow_init(struct flow *flow, const struct flow_options *options)
     assert(options->levels > 0 && options->levels <= FLOW_LEVELS_MAX / 5 * 4);
     assert(options->price >= 4 * (int64_t)options->levels && options->size >= 10);
     *flow = (struct flow){.options = *options, .random = options->seed};
+    if (flow->options.gap == 0)
+        flow->options.gap = GAP_DEFAULT;
+    assert(options->price >= 2 * flow->options.gap * (int64_t)options->levels || options->gap == 0);
     for (int side = 0; side < 2; side++) {
         struct flow_levels *levels = &flow->sides[side];
         levels->items = memory_array(FLOW_LEVELS_MAX + 1, sizeof levels->items[0]);
@@ -248,7 +252,7 @@ void flow_init(struct flow *flow, const struct flow_options *options)
         for (size_t i = 0; i < options->levels; i++) {
             levels->items[i] =
                 (struct flow_level){.price = price, .size = order_size(flow), .orders = 1};
-            price = away(side, price, 1 + below(flow, GAP_MAX));
+            price = away(side, price, 1 + below(flow, flow->options.gap));
         }
         levels->count = options->levels;
     }

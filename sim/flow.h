@@ -48,8 +48,9 @@ struct flow_events {
 
 struct flow_options {
     uint64_t seed;
-    int64_t price; /* to begin with, in ticks; at least 4 * levels */
+    int64_t price; /* to begin with, in ticks; at least 4 * levels, and 2 * gap * levels */
     int64_t size;  /* of a usual order, in steps; at least 10 */
+    int64_t gap;   /* ticks between two levels, at most, to begin with; 0: 3 */
     size_t levels; /* a side, kept at least about so many; at most FLOW_LEVELS_MAX / 5 * 4 */
 };
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define LEVELS 1200
+#define GAPS 200000 /* of a price: how fine its book is */
 #define USD_E8 100000000
 #define ORDER_USD 300 /* of a usual order */
 #define SLOW_SLOTS 10
@@ -47,6 +48,7 @@ static void describe(struct market *market, int64_t usd_e8, struct flow_options 
         write_ratio(ORDER_USD * (int64_t)USD_E8, write_power(market->size_scale), usd_e8);
     ret_flow->price = price;
     ret_flow->size = size < 10 ? 10 : size;
+    ret_flow->gap = price / GAPS < 3 ? 0 : price / GAPS;
     ret_flow->levels = price / 4 < LEVELS ? (size_t)price / 4 : LEVELS;
 }
 
