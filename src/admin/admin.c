@@ -2,6 +2,7 @@
 /* Answers from what the node fills in at the moment of asking; nothing is cached. */
 #include "admin/admin.h"
 
+#include "admin/json_text.h"
 #include "admin/page.h"
 #include "admin/rest.h"
 #include "base/memory.h"
@@ -56,18 +57,6 @@ static void admin_metrics(void *context, struct http_connection *connection,
     buffer_release(&out);
 }
 
-static void append_text_or_null(struct buffer *out, const char *text)
-{
-    if (text == NULL) {
-        buffer_append_text(out, "null");
-        return;
-    }
-    struct slice slice = slice_of(text);
-    char *at = buffer_reserve(out, 6 * slice.size + 2);
-    if (at != NULL)
-        out->size += (size_t)(json_write_text(at, slice) - at);
-}
-
 static void append_dependency(struct buffer *out, const char *name, int64_t since_us, bool last)
 {
     buffer_append_format(out,
@@ -84,10 +73,7 @@ static void append_exchange(struct buffer *out, const struct admin_exchange *exc
         buffer_append_text(out, "null");
     else
         buffer_append_format(out, "%lld", (long long)exchange->age_ms);
-    buffer_append_format(out, ",\"connections\":%u,\"stale\":%u,\"quarantined\":%u,\"reason\":",
-                         exchange->connections, exchange->stale, exchange->quarantined);
-    append_text_or_null(out, exchange->reason[0] == '\0' ? NULL : exchange->reason);
-    buffer_append_text(out, "}");
+    buffer_append_format(out, ",\"connections\":%u}", exchange->connections);
 }
 
 /* Kafka, Redis, ZooKeeper and a database come with later versions: what is not configured is
@@ -104,7 +90,7 @@ static void admin_infra_health(void *context, struct http_connection *connection
     buffer_append_format(&out, "{%s\"mode\":\"%s\",\"source\":\"%s\",\"better\":",
                          admin->options.simulated ? "\"simulated\":true," : "", health.mode,
                          health.source);
-    append_text_or_null(&out, health.better);
+    json_append_text(&out, health.better);
     buffer_append_text(&out, ",\"dependencies\":{");
     append_dependency(&out, "kafka", admin->options.started_us, false);
     append_dependency(&out, "redis", admin->options.started_us, false);

@@ -7,6 +7,7 @@
  */
 #include "admin/rest.h"
 
+#include "admin/json_text.h"
 #include "admin/rest_query.h"
 #include "base/memory.h"
 
@@ -149,7 +150,10 @@ static void append_exchange(struct buffer *out, const struct admin_exchange *exc
         buffer_append_format(out, "%lld", (long long)exchange->age_ms);
     buffer_append_format(out, ",\"connections\":%u,", exchange->connections);
     append_channels(out, exchange->channels);
-    buffer_append_format(out, ",\"symbols\":%zu}", exchange->symbol_count);
+    buffer_append_format(out, ",\"symbols\":%zu,\"stale\":%u,\"quarantined\":%u,\"reason\":",
+                         exchange->symbol_count, exchange->stale, exchange->quarantined);
+    json_append_text(out, exchange->reason[0] == '\0' ? NULL : exchange->reason);
+    buffer_append_text(out, "}");
 }
 
 static void rest_exchanges(void *context, struct http_connection *connection,
