@@ -10,6 +10,7 @@
 #define HISTORY_COUNT 20
 #define HISTORY_COUNT_MAX 100
 #define US_PER_MS 1000
+#define GROUP_PUBLIC 4 /* in the venue's row */
 
 typedef void entry_fn(const struct market *market, int64_t now_us, size_t count,
                       struct buffer *out);
@@ -217,7 +218,7 @@ bool old_rest(struct venue_run *run, const struct rest_request *request, struct 
     struct slice history = behind(request->path, SLICE("/public/transaction_history/"));
     if (ticker.size == 0 && book.size == 0 && history.size == 0)
         return false;
-    if (venue_take(run, &request->address, 0, 1, NULL, NULL) != TAKEN) {
+    if (venue_take(run, &request->address, GROUP_PUBLIC, 1, NULL, NULL) != TAKEN) {
         answer->status = 429;
         buffer_append_text(answer->body, "{\"status\":\"5900\",\"message\":\"Too many requests\"}");
         return true;

@@ -280,7 +280,11 @@ const struct venue venue_bithumb_old = {
     .name = "bithumb-1",
     .hosts = hosts,
     .limits = {.connects = 10, .connects_ms = 1000, .request_size = 64 * KIBIBYTE},
-    .groups = {{"public", 150, 1000}},
+    .groups = {{"market", 150, 1000}, /* those of the second generation: one budget, one address */
+               {"orderbook", 150, 1000},
+               {"ticker", 150, 1000},
+               {"trades", 150, 1000},
+               {"public", 150, 1000}},
     .deflate = false,
     .market_size = sizeof(struct old_market),
     .connection_size = sizeof(struct old_state),
