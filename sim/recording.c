@@ -1,163 +1,430 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading is not what the product exists for: zlib unpacks and jansson parses. */
+/* Reading is not what the product exists for: libraries unpack, and jansson parses. */
 #include "sim/recording.h"
 
-#include "base/limits.h"
+#include "base/buffer.h"
 #include "base/memory.h"
+#include "sim/base64.h"
+#include "sim/packed_file.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <math.h>
 
 #include <jansson.h>
-#include <zlib.h>
 
-struct reading { /* what only the reading needs */
-    struct recording *recording;
-    const char *file;
-    const char *default_exchange;
-    size_t line;
-    double first_s; /* 0: none yet */
+#define CHUNK (64 * KIBIBYTE)
+#define SECONDS_MAX 4294967296.0 /* until 2106 a double is exact to the microsecond */
+#define SINCE_MAX_US INT64_C(1000000000000000)
+
+struct recording {
+    struct recording_options options;
+    size_t file_index; /* of the open one, or the next */
+    struct packed_file *file;
+    struct buffer text; /* read and not yet used up */
+    size_t at;          /* where the next line begins */
+    size_t searched;    /* no end of line before this */
+    size_t line;        /* number in its file */
+    bool unfinished;    /* the present line has no end: nothing comes behind it */
+    bool failed;
+    int64_t first_us, last_at_us;
+    uint64_t barren;
+    struct recording_loss loss;
+    json_t *parsed;        /* owned; the present line */
+    struct buffer decoded; /* its raw64 */
 };
 
-static int exchange_index(struct reading *reading, const char *name, struct err *err)
+static const char *file_name(const struct recording *recording)
 {
-    struct recording *recording = reading->recording;
-    for (size_t i = 0; i < recording->exchange_count; i++)
-        if (strcmp(recording->exchanges[i], name) == 0)
-            return (int)i;
-    if (recording->exchange_count == RECORDING_EXCHANGES_MAX)
-        return err_set(err, -E2BIG, "%s:%zu: more than %d exchanges", reading->file, reading->line,
-                       RECORDING_EXCHANGES_MAX);
-    if (!slice_copy(slice_of(name), recording->exchanges[recording->exchange_count],
-                    RECORDING_NAME_MAX))
-        return err_set(err, -ENAMETOOLONG, "%s:%zu: exchange name too long", reading->file,
-                       reading->line);
-    return (int)recording->exchange_count++;
+    return recording->options.files[recording->file_index];
 }
 
-static int64_t message_at_us(struct reading *reading, const json_t *line)
+/* ---- lines ---- */
+
+enum line_result { LINE_FOUND, LINE_NONE, LINE_FAILED };
+
+static void lose_end(struct recording *recording, size_t text_bytes)
 {
-    const json_t *ts = json_object_get(line, "ts");
-    if (!json_is_number(ts))
-        return reading->recording->length_us;
-    double seconds = json_number_value(ts);
-    if (reading->first_s <= 0)
-        reading->first_s = seconds;
-    double since = (seconds - reading->first_s) * 1e6;
-    if (!(since >= 0 && since < 1e15))
-        return reading->recording->length_us;
-    return (int64_t)since;
+    struct packed_loss loss;
+    packed_file_loss(recording->file, &loss);
+    if (!loss.torn && text_bytes == 0)
+        return;
+    recording->loss.files++;
+    recording->loss.packed_bytes += loss.packed_bytes;
+    recording->loss.text_bytes += loss.text_bytes + text_bytes;
 }
 
-static void add_message(struct recording *recording, const struct recorded_message *message)
+/* The file has ended: what is left is a line that lacks its end, perhaps nothing else. */
+static enum line_result take_rest(struct recording *recording, struct slice *ret_line)
 {
-    if (recording->count == recording->capacity) {
-        recording->capacity = recording->capacity == 0 ? 1024 : 2 * recording->capacity;
-        recording->messages =
-            memory_resize(recording->messages, recording->capacity, sizeof *recording->messages);
+    struct packed_loss loss;
+    packed_file_loss(recording->file, &loss);
+    *ret_line = (struct slice){.data = recording->text.data + recording->at,
+                               .size = recording->text.size - recording->at};
+    recording->at = recording->searched = recording->text.size;
+    recording->unfinished = true;
+    if (ret_line->size > 0 && !loss.torn)
+        return LINE_FOUND;
+    lose_end(recording, ret_line->size);
+    return LINE_NONE;
+}
+
+static int64_t read_more(struct recording *recording, struct err *err)
+{
+    buffer_consume(&recording->text, recording->at);
+    recording->searched -= recording->at;
+    recording->at = 0;
+    if (recording->text.size > RECORDING_LINE_MAX)
+        return err_set(err, -EFBIG, "%s:%zu: line too long", file_name(recording),
+                       recording->line + 1);
+    char *room = buffer_reserve(&recording->text, CHUNK);
+    int64_t size = packed_file_read(recording->file, room, CHUNK, err);
+    if (size > 0)
+        recording->text.size += (size_t)size;
+    return size;
+}
+
+static enum line_result next_line(struct recording *recording, struct slice *ret_line,
+                                  struct err *err)
+{
+    struct buffer *text = &recording->text;
+    if (recording->unfinished)
+        return LINE_NONE;
+    for (;;) {
+        const char *end =
+            memchr(text->data + recording->searched, '\n', text->size - recording->searched);
+        if (end != NULL) {
+            size_t next = (size_t)(end - text->data) + 1;
+            *ret_line = (struct slice){.data = text->data + recording->at,
+                                       .size = next - 1 - recording->at};
+            recording->at = recording->searched = next;
+            recording->line++;
+            return LINE_FOUND;
+        }
+        recording->searched = text->size;
+        int64_t size = read_more(recording, err);
+        if (size < 0)
+            return LINE_FAILED;
+        if (size == 0)
+            return take_rest(recording, ret_line);
     }
-    recording->messages[recording->count++] = *message;
 }
 
-static int read_message(struct reading *reading, const json_t *line, struct err *err)
+/* ---- what a line says ---- */
+
+static void take_time(struct recording *recording, struct recorded_message *message)
 {
-    struct recording *recording = reading->recording;
-    const json_t *raw = json_object_get(line, "raw");
-    if (!json_is_string(raw) || json_object_get(line, "event") != NULL)
+    const json_t *ts = json_object_get(recording->parsed, "ts");
+    double seconds = json_is_number(ts) ? json_number_value(ts) : 0;
+    message->at_us = recording->last_at_us;
+    if (!(seconds > 0 && seconds < SECONDS_MAX))
+        return;
+    message->ts_us = llround(seconds * 1e6);
+    if (recording->first_us == 0)
+        recording->first_us = message->ts_us;
+    int64_t since_us = message->ts_us - recording->first_us;
+    if (since_us > recording->last_at_us && since_us < SINCE_MAX_US)
+        message->at_us = recording->last_at_us = since_us;
+}
+
+/* False: the line holds no message. */
+static bool take_raw(struct recording *recording, struct recorded_message *message, bool *ret_bad)
+{
+    const json_t *raw = json_object_get(recording->parsed, "raw");
+    const json_t *raw64 = json_object_get(recording->parsed, "raw64");
+    *ret_bad = false;
+    if (json_is_string(raw)) {
+        message->raw =
+            (struct slice){.data = json_string_value(raw), .size = json_string_length(raw)};
+        return true;
+    }
+    if (!json_is_string(raw64))
+        return false;
+    struct slice text = {.data = json_string_value(raw64), .size = json_string_length(raw64)};
+    buffer_clear(&recording->decoded);
+    *ret_bad = !base64_read(text, &recording->decoded);
+    message->raw = buffer_slice(&recording->decoded);
+    return true;
+}
+
+static void take_event(struct recording *recording, const char *event)
+{
+    json_int_t count = json_integer_value(json_object_get(recording->parsed, "count"));
+    if (event != NULL && strcmp(event, "lost") == 0 && count > 0)
+        recording->loss.unrecorded += (uint64_t)count;
+}
+
+/* 1: a message; 0: none; negative: an error. */
+static int take_message(struct recording *recording, struct recorded_message *message,
+                        struct err *err)
+{
+    const json_t *event = json_object_get(recording->parsed, "event");
+    const char *op = json_string_value(json_object_get(recording->parsed, "op"));
+    bool bad = false;
+    *message = (struct recorded_message){.binary = op != NULL && strcmp(op, "binary") == 0};
+    if (event != NULL) {
+        take_event(recording, json_string_value(event));
         return 0;
-    if (json_string_length(raw) > LIMIT_EXCHANGE_MESSAGE)
-        return err_set(err, -EFBIG, "%s:%zu: a message of more than %d bytes", reading->file,
-                       reading->line, LIMIT_EXCHANGE_MESSAGE);
-    if (recording->count == RECORDING_MESSAGES_MAX)
-        return err_set(err, -EFBIG, "%s: more than %d messages", reading->file,
-                       RECORDING_MESSAGES_MAX);
-    const char *exchange = json_string_value(json_object_get(line, "exchange"));
-    if (exchange == NULL)
-        exchange = reading->default_exchange;
-    if (exchange == NULL)
-        return err_set(err, -EINVAL, "%s:%zu: no exchange named: give --exchange", reading->file,
-                       reading->line);
-    int index = exchange_index(reading, exchange, err);
-    if (index < 0)
-        return index;
-    const char *op = json_string_value(json_object_get(line, "op"));
-    struct recorded_message message = {
-        .at_us = message_at_us(reading, line),
-        .offset = recording->text.size,
-        .size = (uint32_t)json_string_length(raw),
-        .exchange = (uint8_t)index,
-        .binary = op != NULL && strcmp(op, "binary") == 0,
-    };
-    buffer_append(&recording->text, json_string_value(raw), message.size);
-    if (recording->text.overflowed)
-        return err_set(err, -EFBIG, "%s: larger than %u bytes", reading->file, RECORDING_MAX);
-    if (message.at_us > recording->length_us)
-        recording->length_us = message.at_us;
-    add_message(recording, &message);
+    }
+    if (!take_raw(recording, message, &bad))
+        return 0;
+    if (bad)
+        return err_set(err, -EINVAL, "%s:%zu: raw64 is not base64", file_name(recording),
+                       recording->line);
+    if (message->raw.size > LIMIT_EXCHANGE_MESSAGE)
+        return err_set(err, -EFBIG, "%s:%zu: a message of more than %d bytes", file_name(recording),
+                       recording->line, LIMIT_EXCHANGE_MESSAGE);
+    const json_t *exchange = json_object_get(recording->parsed, "exchange");
+    message->exchange =
+        exchange == NULL ? recording->options.default_exchange : json_string_value(exchange);
+    if (message->exchange == NULL)
+        return err_set(err, -EINVAL, "%s:%zu: no exchange named: give --exchange",
+                       file_name(recording), recording->line);
+    if (strlen(message->exchange) >= RECORDING_NAME_MAX)
+        return err_set(err, -ENAMETOOLONG, "%s:%zu: exchange name too long", file_name(recording),
+                       recording->line);
+    recording->barren = 0;
+    take_time(recording, message);
+    return 1;
+}
+
+/*
+ * A quick look before the line is parsed: does it name another exchange than the one that is asked
+ * for? Quotes within a JSON string are escaped, so these bytes are a key and its value.
+ */
+static bool names_another(const struct recording *recording, struct slice line)
+{
+    static const char key[] = "\"exchange\":\"";
+    const char *only = recording->options.only;
+    if (only == NULL || line.size == 0)
+        return false;
+    const char *at = memmem(line.data, line.size, key, sizeof key - 1);
+    if (at == NULL)
+        return false;
+    struct slice value = {.data = at + sizeof key - 1,
+                          .size = line.size - (size_t)(at + sizeof key - 1 - line.data)};
+    struct slice rest;
+    return !slice_is(slice_split(value, '"', &rest), only);
+}
+
+/* As take_message. */
+static int read_line(struct recording *recording, struct slice line,
+                     struct recorded_message *message, struct err *err)
+{
+    json_error_t error;
+    line = slice_trim(line);
+    if (line.size > 0 && line.data[line.size - 1] == '\r')
+        line.size--;
+    recording->barren += line.size + 1;
+    if (recording->barren > RECORDING_BARREN_MAX)
+        return err_set(err, -EFBIG, "%s:%zu: %llu bytes without a message", file_name(recording),
+                       recording->line, (unsigned long long)RECORDING_BARREN_MAX);
+    if (line.size == 0)
+        return 0;
+    if (names_another(recording, line)) {
+        recording->barren = 0;
+        return 0;
+    }
+    json_decref(recording->parsed);
+    recording->parsed = json_loadb(line.data, line.size, JSON_ALLOW_NUL, &error);
+    if (recording->unfinished && recording->parsed == NULL) {
+        lose_end(recording, line.size);
+        return 0;
+    }
+    if (!json_is_object(recording->parsed))
+        return err_set(err, -EINVAL,
+                       "%s:%zu: not a line of a recording (a JSON object with \"raw\")",
+                       file_name(recording), recording->line + (recording->unfinished ? 1 : 0));
+    return take_message(recording, message, err);
+}
+
+/* ---- files ---- */
+
+static void leave_file(struct recording *recording)
+{
+    packed_file_close(recording->file);
+    recording->file = NULL;
+    recording->file_index++;
+}
+
+static int enter_file(struct recording *recording, struct err *err)
+{
+    buffer_clear(&recording->text);
+    recording->at = recording->searched = recording->line = 0;
+    recording->unfinished = false;
+    return packed_file_open(file_name(recording), &recording->file, err);
+}
+
+static bool is_wanted(const struct recording *recording, const struct recorded_message *message)
+{
+    const char *only = recording->options.only;
+    return message->at_us >= recording->options.from_us &&
+           (only == NULL || strcmp(message->exchange, only) == 0);
+}
+
+/* RECORDING_AGAIN: a line that is no wanted message, or the end of a file. */
+static enum recording_result step(struct recording *recording, size_t *looked,
+                                  struct recorded_message *message, struct err *err)
+{
+    struct slice line = {0};
+    if (recording->file_index == recording->options.file_count)
+        return RECORDING_END;
+    if (recording->file == NULL && enter_file(recording, err) < 0)
+        return RECORDING_FAILED;
+    switch (next_line(recording, &line, err)) {
+    case LINE_FAILED:
+        return RECORDING_FAILED;
+    case LINE_NONE:
+        leave_file(recording);
+        return RECORDING_AGAIN;
+    case LINE_FOUND:
+        break;
+    }
+    *looked += line.size + 1;
+    int result = read_line(recording, line, message, err);
+    if (result < 0)
+        return RECORDING_FAILED;
+    return result > 0 && is_wanted(recording, message) ? RECORDING_MESSAGE : RECORDING_AGAIN;
+}
+
+enum recording_result recording_next(struct recording *recording,
+                                     struct recorded_message *ret_message, struct err *err)
+{
+    size_t looked = 0;
+    enum recording_result result = recording->failed ? RECORDING_FAILED : RECORDING_AGAIN;
+    while (result == RECORDING_AGAIN && looked < RECORDING_TURN)
+        result = step(recording, &looked, ret_message, err);
+    recording->failed = result == RECORDING_FAILED;
+    return result;
+}
+
+int recording_rewind(struct recording *recording, struct err *err)
+{
+    packed_file_close(recording->file);
+    recording->file = NULL;
+    recording->file_index = 0;
+    recording->failed = false;
+    recording->first_us = recording->options.first_us;
+    recording->last_at_us = 0;
+    recording->barren = 0;
+    recording->loss = (struct recording_loss){0};
+    return enter_file(recording, err);
+}
+
+int recording_open(const struct recording_options *options, struct recording **ret_recording,
+                   struct err *err)
+{
+    if (options->file_count == 0 || options->file_count > RECORDING_FILES_MAX)
+        return err_set(err, -EINVAL, "a recording is 1 to %d files", RECORDING_FILES_MAX);
+    struct recording *recording = memory_alloc(sizeof *recording);
+    recording->options = *options;
+    buffer_init(&recording->text, RECORDING_LINE_MAX + 2 * CHUNK);
+    buffer_init(&recording->decoded, RECORDING_LINE_MAX);
+    int result = recording_rewind(recording, err);
+    if (result < 0) {
+        recording_close(recording);
+        return result;
+    }
+    *ret_recording = recording;
     return 0;
 }
 
-static int read_line(struct reading *reading, const char *text, size_t size, struct err *err)
+void recording_loss(const struct recording *recording, struct recording_loss *ret_loss)
 {
-    json_error_t error;
-    json_t *line = json_loadb(text, size, JSON_ALLOW_NUL, &error);
-    if (!json_is_object(line)) {
-        json_decref(line);
-        return err_set(err, -EINVAL,
-                       "%s:%zu: not a line of a recording (a JSON object with \"raw\")",
-                       reading->file, reading->line);
-    }
-    int result = read_message(reading, line, err);
-    json_decref(line);
-    return result;
+    *ret_loss = recording->loss;
 }
 
-static int read_lines(struct reading *reading, gzFile file, char *line, struct err *err)
+void recording_close(struct recording *recording)
 {
-    int result = 0;
-    while (result == 0 && gzgets(file, line, (int)RECORDING_LINE_MAX) != NULL) {
-        size_t size = strlen(line);
-        reading->line++;
-        if (size + 1 == RECORDING_LINE_MAX)
-            return err_set(err, -EFBIG, "%s:%zu: line too long", reading->file, reading->line);
-        while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r'))
-            size--;
-        if (size > 0)
-            result = read_line(reading, line, size, err);
-    }
-    int code = Z_OK;
-    const char *text = gzerror(file, &code);
-    if (result == 0 && code != Z_OK && code != Z_STREAM_END)
-        result = err_set(err, -EIO, "%s: %s", reading->file, text);
-    return result;
-}
-
-int recording_load(struct recording *recording, const char *file, const char *default_exchange,
-                   struct err *err)
-{
-    *recording = (struct recording){0};
-    buffer_init(&recording->text, RECORDING_MAX);
-    struct reading reading = {
-        .recording = recording, .file = file, .default_exchange = default_exchange};
-    gzFile opened = gzopen(file, "rb");
-    if (opened == NULL) {
-        buffer_release(&recording->text);
-        return err_set(err, -errno, "%s: %s", file, strerror(errno));
-    }
-    char *line = memory_alloc(RECORDING_LINE_MAX);
-    int result = read_lines(&reading, opened, line, err);
-    memory_free(line);
-    gzclose(opened);
-    if (result == 0 && recording->count == 0)
-        result = err_set(err, -EINVAL, "%s: no messages in it", file);
-    if (result < 0)
-        recording_release(recording);
-    return result;
-}
-
-void recording_release(struct recording *recording)
-{
+    if (recording == NULL)
+        return;
+    packed_file_close(recording->file);
+    json_decref(recording->parsed);
     buffer_release(&recording->text);
-    memory_free(recording->messages);
-    *recording = (struct recording){0};
+    buffer_release(&recording->decoded);
+    memory_free(recording);
+}
+
+/* ---- what is in it ---- */
+
+static int survey_add(struct recording_survey *survey, const char *name, const char *file,
+                      struct err *err)
+{
+    for (size_t i = 0; i < survey->exchange_count; i++)
+        if (strcmp(survey->exchanges[i], name) == 0)
+            return 0;
+    if (survey->exchange_count == RECORDING_EXCHANGES_MAX)
+        return err_set(err, -E2BIG, "%s: more than %d exchanges", file, RECORDING_EXCHANGES_MAX);
+    if (!slice_copy(slice_of(name), survey->exchanges[survey->exchange_count], RECORDING_NAME_MAX))
+        return err_set(err, -ENAMETOOLONG, "%s: exchange name too long", file);
+    survey->exchange_count++;
+    return 0;
+}
+
+/* Our recorder names the exchanges in the first line. 1: so it was; 0: it was not. */
+static int survey_header(struct recording_survey *survey, const json_t *line, const char *file,
+                         struct err *err)
+{
+    const char *event = json_string_value(json_object_get(line, "event"));
+    const json_t *names = json_object_get(line, "exchanges");
+    if (event == NULL || strcmp(event, "recording") != 0 || !json_is_array(names))
+        return 0;
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        int result = name == NULL ? 0 : survey_add(survey, name, file, err);
+        if (result < 0)
+            return result;
+    }
+    return 1;
+}
+
+/* One file, until nothing more can be learnt. */
+static int survey_file(struct recording *recording, struct recording_survey *survey, bool *some,
+                       struct err *err)
+{
+    const char *file = recording->options.files[0];
+    int told = 0;
+    for (bool first = true; told == 0 || !*some; first = false) {
+        size_t looked = 0;
+        struct recorded_message message;
+        enum recording_result result = step(recording, &looked, &message, err);
+        if (result == RECORDING_END)
+            return 0;
+        if (result == RECORDING_FAILED)
+            return -EINVAL;
+        if (first)
+            told = survey_header(survey, recording->parsed, file, err);
+        if (told < 0)
+            return told;
+        if (result != RECORDING_MESSAGE)
+            continue;
+        if (!*some)
+            survey->first_us = message.ts_us;
+        *some = true;
+        int added = survey_add(survey, message.exchange, file, err);
+        if (added < 0)
+            return added;
+    }
+    return 0;
+}
+
+int recording_survey(const struct recording_options *options, struct recording_survey *ret_survey,
+                     struct err *err)
+{
+    bool some = false;
+    *ret_survey = (struct recording_survey){0};
+    for (size_t i = 0; i < options->file_count; i++) {
+        struct recording_options one = {.files = &options->files[i],
+                                        .file_count = 1,
+                                        .default_exchange = options->default_exchange};
+        struct recording *recording = NULL;
+        int result = recording_open(&one, &recording, err);
+        if (result == 0)
+            result = survey_file(recording, ret_survey, &some, err);
+        recording_close(recording);
+        if (result < 0)
+            return result;
+    }
+    if (!some)
+        return err_set(err, -ENODATA, "%s: no messages in it", options->files[0]);
+    return 0;
 }

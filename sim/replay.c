@@ -17,28 +17,31 @@
 #define OUT_FILL (64 * KIBIBYTE) /* frames are gathered up to here before they are sent */
 #define FOREVER_PAUSE_US 1000000 /* between the end and the next start */
 #define PING_MS 20000
+#define AGAIN_US 1 /* others have a turn when a long stretch holds nothing for this player */
 #define NS_PER_US 1000
 #define US_PER_MS 1000
 
 /* One route: an exchange of the recording. */
 struct stage {
     struct replay *replay;
-    size_t exchange;
+    const char *exchange; /* NULL: not in use */
     char path[LIMIT_URL];
 };
 
 /* One connection to it. */
 struct player {
     struct replay *replay;
-    size_t exchange;
+    const char *exchange;
+    struct recording *recording; /* owned */
     struct tcp *tcp;
     struct timer *timer, *ping_timer;
     struct ws_parser parser;
     struct buffer out;
     size_t out_sent;
     bool playing, blocked, closing;
-    size_t next;      /* message */
-    int64_t start_us; /* monotonic time of the recording's start, as played */
+    bool ready;                      /* `message` is the next one */
+    struct recorded_message message; /* the recording's, until its next call */
+    int64_t start_us;                /* monotonic time at which it begins, as played */
 };
 
 struct replay {
@@ -64,6 +67,7 @@ static void player_destroy(struct player *player)
     tcp_destroy(player->tcp);
     buffer_release(&player->out);
     ws_parser_release(&player->parser);
+    recording_close(player->recording);
     memory_free(player);
 }
 
@@ -92,54 +96,89 @@ static bool player_send(struct player *player)
     return true;
 }
 
-/* When the next message of this exchange is due, in microseconds from now; past its end: -1. */
-static int64_t player_wait_us(struct player *player)
+/* ---- from the recording ---- */
+
+static void tell_loss(const struct player *player)
 {
-    const struct recording *recording = player->replay->options.recording;
-    while (player->next < recording->count &&
-           recording->messages[player->next].exchange != player->exchange)
-        player->next++;
-    if (player->next == recording->count)
-        return -1;
-    uint32_t speed = player->replay->options.speed_permille;
-    if (speed == 0)
-        return 0;
-    int64_t due_us = player->start_us + recording->messages[player->next].at_us * 1000 / speed;
-    int64_t wait_us = due_us - now_us();
-    return wait_us < 0 ? 0 : wait_us;
+    struct recording_loss loss;
+    recording_loss(player->recording, &loss);
+    if (loss.files > 0)
+        log_warn("replay", log_text("msg", "the recording is torn, played what is whole"),
+                 log_text("exchange", player->exchange), log_int("files", (int64_t)loss.files),
+                 log_int("packed_bytes", (int64_t)loss.packed_bytes),
+                 log_int("text_bytes", (int64_t)loss.text_bytes));
+    if (loss.unrecorded > 0)
+        log_warn("replay", log_text("msg", "the recorder had left out messages"),
+                 log_text("exchange", player->exchange),
+                 log_int("messages", (int64_t)loss.unrecorded));
 }
 
-static bool player_ended(struct player *player)
+static void player_stop(struct player *player, const struct err *err)
 {
+    player->playing = false;
+    log_error("replay", log_text("msg", "recording cannot be read, stopped"),
+              log_text("exchange", player->exchange), log_text("error", err->text));
+}
+
+static void player_ended(struct player *player)
+{
+    struct err err = {0};
+    tell_loss(player);
     if (!player->replay->options.forever) {
-        log_info(
-            "replay", log_text("msg", "recording played to its end"),
-            log_text("exchange", player->replay->options.recording->exchanges[player->exchange]));
+        log_info("replay", log_text("msg", "recording played to its end"),
+                 log_text("exchange", player->exchange));
         player->playing = false;
-        return true;
+        return;
     }
-    player->next = 0;
+    if (recording_rewind(player->recording, &err) < 0) {
+        player_stop(player, &err);
+        return;
+    }
     player->start_us = now_us() + FOREVER_PAUSE_US;
     timer_start(player->timer, FOREVER_PAUSE_US / US_PER_MS, 0);
-    return true;
+}
+
+/* When the next message is due, in microseconds from now; -1: there is none, and that is dealt
+ * with. */
+static int64_t player_wait_us(struct player *player)
+{
+    const struct replay_options *options = &player->replay->options;
+    struct err err = {0};
+    if (!player->ready) {
+        switch (recording_next(player->recording, &player->message, &err)) {
+        case RECORDING_MESSAGE:
+            player->ready = true;
+            break;
+        case RECORDING_AGAIN:
+            return AGAIN_US;
+        case RECORDING_END:
+            player_ended(player);
+            return -1;
+        case RECORDING_FAILED:
+            player_stop(player, &err);
+            return -1;
+        }
+    }
+    if (options->speed_permille == 0)
+        return 0;
+    int64_t at_us = player->message.at_us - options->recording.from_us;
+    int64_t wait_us = player->start_us + at_us * 1000 / options->speed_permille - now_us();
+    return wait_us < 0 ? 0 : wait_us;
 }
 
 /* Gathers what is due; true when there is nothing more to do now. */
 static bool player_gather(struct player *player)
 {
-    const struct recording *recording = player->replay->options.recording;
     while (player->out.size < OUT_FILL) {
         int64_t wait_us = player_wait_us(player);
         if (wait_us < 0)
-            return player_ended(player);
+            return true;
         if (wait_us > 0) {
             timer_start(player->timer, (uint64_t)(wait_us / US_PER_MS) + 1, 0);
             return true;
         }
-        const struct recorded_message *message = &recording->messages[player->next++];
-        player_frame(
-            player, message->binary ? WS_BINARY : WS_TEXT,
-            (struct slice){.data = recording->text.data + message->offset, .size = message->size});
+        player_frame(player, player->message.binary ? WS_BINARY : WS_TEXT, player->message.raw);
+        player->ready = false;
     }
     return false;
 }
@@ -238,10 +277,21 @@ static void replay_handshake(void *context, struct http_connection *connection,
         http_answer_problem(connection, 503, "too many connections to the replay");
         return;
     }
+    struct recording_options recording = replay->options.recording;
+    struct recording *opened = NULL;
+    struct err err = {0};
+    recording.only = stage->exchange;
+    if (recording_open(&recording, &opened, &err) < 0) {
+        log_error("replay", log_text("msg", "recording cannot be opened, connection refused"),
+                  log_text("error", err.text));
+        http_answer_problem(connection, 503, "the recording cannot be opened");
+        return;
+    }
     struct player *player = memory_alloc(sizeof *player);
     struct slice rest;
     player->replay = replay;
     player->exchange = stage->exchange;
+    player->recording = opened;
     player->tcp = http_upgrade(connection, request, NULL, &rest);
     player->timer = timer_create_on(replay->loop, player_play, player);
     player->ping_timer = timer_create_on(replay->loop, player_ping, player);
@@ -280,10 +330,13 @@ uint16_t replay_port(const struct replay *replay)
     return http_server_port(replay->server);
 }
 
-void replay_route(struct replay *replay, size_t exchange, const char *path)
+void replay_route(struct replay *replay, const char *exchange, const char *path)
 {
-    assert(exchange < RECORDING_EXCHANGES_MAX);
-    struct stage *stage = &replay->stages[exchange];
+    size_t index = 0;
+    while (index < RECORDING_EXCHANGES_MAX && replay->stages[index].exchange != NULL)
+        index++;
+    assert(index < RECORDING_EXCHANGES_MAX);
+    struct stage *stage = &replay->stages[index];
     stage->replay = replay;
     stage->exchange = exchange;
     bool fits = slice_copy(slice_of(path), stage->path, sizeof stage->path);

@@ -21,6 +21,18 @@
 #define STREAM "tw-allocation"
 #define RECORDING "demo/recording.jsonl.gz"
 
+struct message {
+    char *text; /* owned, with what a decoder may read behind it */
+    size_t size;
+    size_t exchange; /* index */
+};
+
+struct loaded { /* the recording, so that the passes need not read it */
+    struct recording_survey survey;
+    struct message *messages; /* owned */
+    size_t count;
+};
+
 struct line { /* one exchange's way into the stream */
     const struct exchange *exchange;
     struct instruments *instruments;
@@ -37,8 +49,49 @@ struct path {
     struct line lines[RECORDING_EXCHANGES_MAX];
     size_t events;
     size_t bytes;
-    char text[LIMIT_READ_BUFFER + 1 + LIMIT_PADDING];
 };
+
+static size_t exchange_index(const struct recording_survey *survey, const char *name)
+{
+    size_t index = 0;
+    while (strcmp(survey->exchanges[index], name) != 0)
+        index++;
+    return index;
+}
+
+static void load(struct loaded *loaded)
+{
+    const char *file = RECORDING;
+    struct recording_options options = {.files = &file, .file_count = 1};
+    struct recording *recording = NULL;
+    struct recorded_message message;
+    struct err err = {0};
+    *loaded = (struct loaded){0};
+    if (recording_survey(&options, &loaded->survey, &err) < 0 ||
+        recording_open(&options, &recording, &err) < 0)
+        fail_msg("%s", err.text);
+    for (enum recording_result result = RECORDING_AGAIN; result != RECORDING_END;) {
+        result = recording_next(recording, &message, &err);
+        assert_true(result != RECORDING_FAILED);
+        if (result != RECORDING_MESSAGE)
+            continue;
+        loaded->messages =
+            memory_resize(loaded->messages, loaded->count + 1, sizeof *loaded->messages);
+        struct message *next = &loaded->messages[loaded->count++];
+        *next = (struct message){.text = memory_alloc(message.raw.size + 1 + LIMIT_PADDING),
+                                 .size = message.raw.size,
+                                 .exchange = exchange_index(&loaded->survey, message.exchange)};
+        memcpy(next->text, message.raw.data, message.raw.size);
+    }
+    recording_close(recording);
+}
+
+static void unload(struct loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->count; i++)
+        memory_free(loaded->messages[i].text);
+    memory_free(loaded->messages);
+}
 
 static void accept_record(void *context, const struct record *record)
 {
@@ -53,7 +106,7 @@ static void accept_barrier(void *context, const char *stream, int64_t epoch)
     journal_barrier(path->journal, stream, epoch);
 }
 
-static void open_path(struct path *path, const struct recording *recording)
+static void open_path(struct path *path, const struct loaded *loaded)
 {
     struct err err = {0};
     struct carrier_reader reader = {
@@ -64,9 +117,9 @@ static void open_path(struct path *path, const struct recording *recording)
     path->sequencer = sequencer_create(STREAM, 1, 0, 0, path->carrier);
     path->batch = memory_alloc(sizeof *path->batch);
     sequencer_open_epoch(path->sequencer, "n", 1);
-    for (size_t i = 0; i < recording->exchange_count; i++) {
+    for (size_t i = 0; i < loaded->survey.exchange_count; i++) {
         struct line *line = &path->lines[i];
-        line->exchange = exchange_find(slice_of(recording->exchanges[i]), 0);
+        line->exchange = exchange_find(slice_of(loaded->survey.exchanges[i]), 0);
         assert_non_null(line->exchange);
         line->instruments = instruments_create(LIMIT_EXCHANGE_SYMBOLS, true);
         line->publisher = publisher_create(line->exchange, path->sequencer, 100);
@@ -75,9 +128,9 @@ static void open_path(struct path *path, const struct recording *recording)
     }
 }
 
-static void close_path(struct path *path, const struct recording *recording)
+static void close_path(struct path *path, const struct loaded *loaded)
 {
-    for (size_t i = 0; i < recording->exchange_count; i++) {
+    for (size_t i = 0; i < loaded->survey.exchange_count; i++) {
         struct line *line = &path->lines[i];
         for (uint32_t j = 0; j < instruments_count(line->instruments); j++)
             publisher_forget(line->publisher, instruments_at(line->instruments, j));
@@ -93,15 +146,12 @@ static void close_path(struct path *path, const struct recording *recording)
     memory_free(path);
 }
 
-static void play(struct path *path, const struct recording *recording)
+static void play(struct path *path, const struct loaded *loaded)
 {
-    for (size_t i = 0; i < recording->count; i++) {
-        const struct recorded_message *message = &recording->messages[i];
+    for (size_t i = 0; i < loaded->count; i++) {
+        const struct message *message = &loaded->messages[i];
         struct line *line = &path->lines[message->exchange];
-        assert_true(message->size <= LIMIT_READ_BUFFER);
-        memcpy(path->text, recording->text.data + message->offset, message->size);
-        memset(path->text + message->size, 0, 1 + LIMIT_PADDING);
-        struct decode_input input = {.text = {.data = path->text, .size = message->size},
+        struct decode_input input = {.text = {.data = message->text, .size = message->size},
                                      .received_us = 1,
                                      .instruments = line->instruments};
         assert_int_equal(line->exchange->decode(line->state, &input, path->batch), DECODE_EVENTS);
@@ -114,23 +164,21 @@ static void play(struct path *path, const struct recording *recording)
 static void nothing_is_allocated_per_message(void **state)
 {
     (void)state;
-    struct recording recording;
-    struct err err = {0};
-    if (recording_load(&recording, RECORDING, NULL, &err) != 0)
-        fail_msg("%s", err.text);
+    struct loaded loaded;
+    load(&loaded);
     struct path *path = memory_alloc(sizeof *path);
-    open_path(path, &recording);
-    play(path, &recording);
+    open_path(path, &loaded);
+    play(path, &loaded);
     allocations = 0;
     path->bytes = 0;
     path->events = 0;
-    play(path, &recording);
-    assert_true(path->events >= recording.count);
-    print_message("%zu messages, %zu events, %zu bytes, %zu allocations\n", recording.count,
+    play(path, &loaded);
+    assert_true(path->events >= loaded.count);
+    print_message("%zu messages, %zu events, %zu bytes, %zu allocations\n", loaded.count,
                   path->events, path->bytes, allocations);
     assert_true(allocations <= path->bytes / (LIMIT_SEGMENT / 2) + 1);
-    close_path(path, &recording);
-    recording_release(&recording);
+    close_path(path, &loaded);
+    unload(&loaded);
 }
 
 int main(void)

@@ -26,6 +26,7 @@ libssl-dev
 libhttp-parser-dev
 libyaml-dev
 zlib1g-dev
+libzstd-dev
 libjansson-dev
 libcmocka-dev
 ca-certificates
@@ -45,6 +46,7 @@ libgmp-dev
 python3-venv
 python3-pip
 openssl
+zstd
 shellcheck
 git
 debootstrap

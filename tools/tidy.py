@@ -52,6 +52,8 @@ THIRD_PARTY = {
     "openssl/": ("src/net/", "src/access/", "bench/"),
     "yaml.h": ("src/node/settings_yaml.c",),
     "zlib.h": ("src/market/", "src/net/", "sim/", "bench/"),
+    "zstd.h": ("sim/",),
+    "zstd_errors.h": ("sim/",),
     "jansson.h": ("src/access/", "sim/", "bench/"),
     "gmp.h": ("bench/",),
     "liburing.h": ("bench/",),

@@ -5,6 +5,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+struct unit {
+    const char *name; /* NULL ends the list */
+    int64_t size;
+};
+
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit size_units[] = {{"B", 1},
+                                         {"KiB", INT64_C(1) << 10},
+                                         {"MiB", INT64_C(1) << 20},
+                                         {"GiB", INT64_C(1) << 30},
+                                         {"TiB", INT64_C(1) << 40},
+                                         {NULL, 0}};
+
 int usage_error(const char *command, const char *format, ...)
 {
     va_list list;
@@ -35,6 +49,28 @@ bool arguments_option(struct arguments *arguments, const char *argument, const c
         return false;
     *ret_value = arguments_next(arguments);
     return true;
+}
+
+static bool read_units(const char *text, const struct unit *units, int64_t *ret_value)
+{
+    size_t digits = strspn(text, "0123456789");
+    uint64_t number = 0;
+    if (!slice_to_uint64((struct slice){.data = text, .size = digits}, INT64_MAX, &number))
+        return false;
+    for (; units->name != NULL; units++)
+        if (strcmp(text + digits, units->name) == 0)
+            return int64_multiply((int64_t)number, units->size, ret_value);
+    return false;
+}
+
+bool arguments_duration(const char *text, int64_t min_ms, int64_t max_ms, int64_t *ret_ms)
+{
+    return read_units(text, duration_units, ret_ms) && *ret_ms >= min_ms && *ret_ms <= max_ms;
+}
+
+bool arguments_size(const char *text, int64_t min, int64_t max, int64_t *ret_size)
+{
+    return read_units(text, size_units, ret_size) && *ret_size >= min && *ret_size <= max;
 }
 
 int arguments_node(struct arguments *arguments, const char *command, const char *argument,

@@ -27,6 +27,7 @@ const struct command *command_find(const char *name);
 
 int command_serve(int count, char **arguments);
 int command_replay(int count, char **arguments);
+int command_record(int count, char **arguments);
 int command_demo(int count, char **arguments);
 int command_simulate(int count, char **arguments);
 int command_tail(int count, char **arguments);
@@ -71,6 +72,14 @@ const char *arguments_next(struct arguments *arguments);
  * missing). */
 bool arguments_option(struct arguments *arguments, const char *argument, const char *name,
                       const char **ret_value);
+
+/* Digits and a unit: ms, s, m, h, d, to milliseconds. False: it is none, or is not from min to max.
+ */
+bool arguments_duration(const char *text, int64_t min_ms, int64_t max_ms,
+                        int64_t *ret_ms) MUST_CHECK;
+
+/* Digits and a unit: B, KiB, MiB, GiB, TiB. */
+bool arguments_size(const char *text, int64_t min, int64_t max, int64_t *ret_size) MUST_CHECK;
 
 /* Takes -c and --set. 1: taken; 0: another argument; else EXIT_USAGE, said already. */
 int arguments_node(struct arguments *arguments, const char *command, const char *argument,

@@ -86,12 +86,26 @@ int main(int count, char **arguments)
 
 const struct command command_table[] = {
     {"serve", "[-c FILE] [--set key=value ...]", "run a node", NODE_OPTIONS, command_serve},
-    {"replay", "FILE [--exchange E] [--speed X|max] [--loop] [-c FILE] [--set key=value ...]",
+    {"record",
+     "-o FILE [--rotate-size S] [--rotate-time T] [--keep N] [--for T] [-c FILE] [--set ...]",
+     "write the raw traffic of the configured exchanges to a compressed file",
+     "  -o FILE               JSON lines in zstd; must not exist; see docs/recording.md\n"
+     "  --rotate-size S       FILE.0001, FILE.0002 and so on, of at most 1GiB, 64MiB, ...\n"
+     "  --rotate-time T       a new one after 1h, 30m, ...\n"
+     "  --keep N              only the newest N of them\n"
+     "  --for T               end by itself after 60s, 1h, ...\n" NODE_OPTIONS,
+     command_record},
+    {"replay",
+     "FILE... [--exchange E] [--speed X|max] [--from T] [--loop] [-c FILE] [--set key=value ...]",
      "serve a recording as if it were live, through a real WebSocket and a node",
+     "  FILE...               zstd, gzip or plain; several that follow one another; a FILE that "
+     "does\n"
+     "                        not exist stands for FILE.0001, FILE.0002 and so on\n"
      "  --exchange E          exchange of lines that name none (default: the name of the file's "
      "folder)\n"
      "  --speed X|max         times as fast as recorded, 0.001 to 1000 (default 1); max: as fast "
      "as it is read\n"
+     "  --from T              begin so long behind the recording's first message: 90s, 10m, 1h\n"
      "  --loop                from the start again after the end\n"
      "The recorded exchanges are collected, from the recording, whatever exchanges.*.enabled and\n"
      "ws_url say; the other settings hold.\n" NODE_OPTIONS,
