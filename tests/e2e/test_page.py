@@ -102,7 +102,8 @@ def test_the_node_without_simulated_prices_says_nothing_of_them(browser, quiet):
     with browser.open(quiet.url()) as page:
         wait_state(page, "live")
         assert not page.evaluate("document.getElementById('simulated').checkVisibility()")
-        assert text_of(page, "node") == "quiet-1" and page.errors == []
+        page.wait('document.getElementById("node").textContent === "quiet-1"', "hello is drawn")
+        assert page.errors == []
 
 
 def test_rows_appear_and_change(browser):
