@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "node/probe.h"
 #include "node/run.h"
+#include "node/way_out.h"
 #include "sim/simulator.h"
 
 #include <assert.h>
@@ -106,10 +107,12 @@ static void demo_set_port(struct demo *demo)
     demo_set(demo, "http.listen", address);
 }
 
-static_assert(2 * LIMIT_EXCHANGES + 1 <= SETS_OWN_MAX, "room for the port and all addresses");
+static_assert(2 * LIMIT_EXCHANGES + 2 <= SETS_OWN_MAX, "room for the port and all addresses");
 
+/* What is simulated spends none of an exchange's real budget, so it is kept nowhere. */
 static void demo_set_addresses(struct demo *demo)
 {
+    demo_set(demo, "node.state_file", "");
     static const char *const schemes[][2] = {{"ws_url", "ws"}, {"rest_url", "http"}};
     unsigned port = simulator_port(demo->simulator);
     for (size_t i = 0; i < demo->settings.exchange_count; i++) {
@@ -126,19 +129,28 @@ static void demo_set_addresses(struct demo *demo)
 
 /* ---- where the prices come from ---- */
 
-static void demo_ask(struct demo *demo)
+/* 0; or EXIT_CONFIGURATION with the reason said. */
+static int demo_ask(struct demo *demo)
 {
-    const char *answered = NULL;
-    bool asked_for = demo->simulated;
-    if (!asked_for)
-        answered = probe_exchanges(&(struct probe_options){
-            .loop = demo->loop, .settings = &demo->settings, .timeout_ms = ANSWER_MS});
+    struct err err = {0};
+    struct proxy *proxy = NULL;
+    if (demo->simulated) {
+        snprintf(demo->why, sizeof demo->why, "asked for");
+        return 0;
+    }
+    if (way_out_create(&demo->settings, &proxy, &err) < 0) {
+        fprintf(stderr, "tickwire: %s\n", err.text);
+        return EXIT_CONFIGURATION;
+    }
+    const char *answered = probe_exchanges(&(struct probe_options){
+        .loop = demo->loop, .settings = &demo->settings, .proxy = proxy, .timeout_ms = ANSWER_MS});
+    proxy_destroy(proxy);
     demo->simulated = answered == NULL;
-    if (answered != NULL)
-        snprintf(demo->why, sizeof demo->why, "%s answers", answered);
+    if (answered == NULL)
+        snprintf(demo->why, sizeof demo->why, "no exchange can be reached from here");
     else
-        snprintf(demo->why, sizeof demo->why, "%s",
-                 asked_for ? "asked for" : "no exchange can be reached from here");
+        snprintf(demo->why, sizeof demo->why, "%s answers", answered);
+    return 0;
 }
 
 static int demo_simulate(struct demo *demo)
@@ -213,11 +225,10 @@ static int demo_run(struct demo *demo)
 /* The settings are loaded. */
 static int demo_start(struct demo *demo)
 {
-    int status = 0;
     run_start_log(&demo->settings);
     demo->loop = loop_create();
-    demo_ask(demo);
-    if (demo->simulated)
+    int status = demo_ask(demo);
+    if (status == 0 && demo->simulated)
         status = demo_simulate(demo);
     if (status == 0)
         status = demo_run(demo);
