@@ -210,7 +210,8 @@ static int run_replay(const struct replay_options *options, struct settings *set
                                                  .front = front,
                                                  .simulated = true,
                                                  .learn = true,
-                                                 .blind = true});
+                                                 .blind = true,
+                                                 .as_is = true});
     replay_close(replay);
     return end_loop(loop, status);
 }
