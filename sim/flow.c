@@ -156,13 +156,14 @@ static void step_limit(struct flow *flow, struct flow_events *events)
     int64_t kind = below(flow, 100), gap = flow->options.gap, near = NEAR * gap / GAP_DEFAULT;
     if (spread > 1 && (kind < 30 || spread > WIDE * gap)) {
         int64_t most = spread - 1 < near ? spread - 1 : near;
-        price = away(side, best, -1 - below(flow, most));
+        price = away((enum flow_side)side, best, -1 - below(flow, most));
     } else if (kind < 70 && levels->count >= flow->options.levels)
-        price = away(side, best, below(flow, near));
+        price = away((enum flow_side)side, best, below(flow, near));
     else if (kind < 80)
-        price = away(side, best, below(flow, gap * (int64_t)flow->options.levels));
+        price = away((enum flow_side)side, best, below(flow, gap * (int64_t)flow->options.levels));
     else
-        price = away(side, levels->items[levels->count - 1].price, 1 + below(flow, gap));
+        price = away((enum flow_side)side, levels->items[levels->count - 1].price,
+                     1 + below(flow, gap));
     if (price < 1)
         price = 1; /* there may be no room deeper down */
     order_add(flow, events, side, price, order_size(flow));
@@ -248,11 +249,11 @@ void flow_init(struct flow *flow, const struct flow_options *options)
     for (int side = 0; side < 2; side++) {
         struct flow_levels *levels = &flow->sides[side];
         levels->items = memory_array(FLOW_LEVELS_MAX + 1, sizeof levels->items[0]);
-        int64_t price = away(side, options->price, side == FLOW_BID ? 1 : 0);
+        int64_t price = away((enum flow_side)side, options->price, side == FLOW_BID ? 1 : 0);
         for (size_t i = 0; i < options->levels; i++) {
             levels->items[i] =
                 (struct flow_level){.price = price, .size = order_size(flow), .orders = 1};
-            price = away(side, price, 1 + below(flow, flow->options.gap));
+            price = away((enum flow_side)side, price, 1 + below(flow, flow->options.gap));
         }
         levels->count = options->levels;
     }

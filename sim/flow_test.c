@@ -73,7 +73,8 @@ static void the_changes_tell_the_whole_book(void **state)
     }
     for (int64_t price = base; price < base + 4096; price++)
         for (int side = 0; side < 2; side++)
-            assert_int_equal(flow_size_at(&flow, side, price, NULL), sizes[side][price - base]);
+            assert_int_equal(flow_size_at(&flow, (enum flow_side)side, price, NULL),
+                             sizes[side][price - base]);
     flow_release(&flow);
 }
 

@@ -121,6 +121,9 @@ struct rest_fact {
     int64_t trade_id;    /* the same, where REST and WebSocket ids are one space */
     int64_t book_us; /* time of its book; may be cut to milliseconds where the stream's is not */
     int64_t book_id; /* the same, where REST and WebSocket ids are one space */
+    /* Best levels of a book whose id grows with changes that are deeper than what the channel
+     * sends: only another best one shows that something was missed. Sizes 0: not given. */
+    struct level bid, ask;
 };
 
 typedef void rest_fact_fn(void *context, const struct rest_fact *fact);

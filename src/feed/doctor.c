@@ -83,6 +83,17 @@ static void fact_of_market(struct doctor *doctor, struct slice native, bool trad
         doctor->listed[instrument - instruments_at(catalogue, 0)] = true;
 }
 
+static void tell_fact(struct doctor *doctor, uint32_t index, const struct rest_fact *fact)
+{
+    struct instrument *instrument = instruments_at(doctor->options.catalogue, index);
+    struct rest_fact known = *fact;
+    bool best = fact->bid.size.mantissa != 0 && fact->ask.size.mantissa != 0;
+    if (best && doctor->callbacks.same_book(doctor->context, instrument, &fact->bid, &fact->ask))
+        known.book_id = 1; /* older than anything: what changed is deeper */
+    units_fact(doctor->options.units, index, doctor->question.channels, &known,
+               clock_monotonic_ns());
+}
+
 static void fact_of_units(struct doctor *doctor, const struct rest_fact *fact)
 {
     struct question *question = &doctor->question;
@@ -95,8 +106,7 @@ static void fact_of_units(struct doctor *doctor, const struct rest_fact *fact)
         if (!named || question->answered[i])
             continue;
         question->answered[i] = true;
-        units_fact(doctor->options.units, question->index[i], question->channels, fact,
-                   clock_monotonic_ns());
+        tell_fact(doctor, question->index[i], fact);
     }
 }
 

@@ -30,6 +30,9 @@ struct doctor_options {
 struct doctor_callbacks {
     /* The list of markets has come; it was asked for. For each instrument of the catalogue. */
     void (*market)(void *context, struct instrument *instrument, bool tradable);
+    /* Whether the best levels of a book are those that came; its id alone says too little. */
+    bool (*same_book)(void *context, struct instrument *instrument, const struct level *bid,
+                      const struct level *ask);
     /* The exchange paused us (egress knows until when). */
     void (*paused)(void *context);
 };

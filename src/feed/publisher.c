@@ -355,6 +355,20 @@ void publisher_end_source(struct publisher *publisher, struct instruments *instr
     }
 }
 
+static bool same_level(const struct level *left, const struct level *right)
+{
+    return decimal_equal(left->price, right->price) && decimal_equal(left->size, right->size);
+}
+
+bool publisher_has_best(struct publisher *publisher, const struct instrument *instrument,
+                        const struct level *bid, const struct level *ask)
+{
+    const struct track *track = instrument->context;
+    (void)publisher;
+    return track != NULL && track->book_sent && track->bid_count > 0 && track->ask_count > 0 &&
+           same_level(&track->bids[0], bid) && same_level(&track->asks[0], ask);
+}
+
 static struct levels levels_cut(struct levels levels, uint32_t max)
 {
     return (struct levels){.level = levels.level, .count = levels.count < max ? levels.count : max};

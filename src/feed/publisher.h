@@ -39,6 +39,10 @@ bool publisher_event(struct publisher *publisher, unsigned source, struct instru
 bool publisher_knows(struct publisher *publisher, struct instrument *instrument,
                      const struct event *trade);
 
+/* Whether these are the best levels of the book that clients have. */
+bool publisher_has_best(struct publisher *publisher, const struct instrument *instrument,
+                        const struct level *bid, const struct level *ask);
+
 /* Holes in trade ids that have been open long enough are declared. To be called often. */
 void publisher_check(struct publisher *publisher, struct instruments *instruments, int64_t now_ns);
 

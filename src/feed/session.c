@@ -156,6 +156,13 @@ static void on_market(void *context, struct instrument *instrument, bool tradabl
         set_quarantine(session, instrument, true);
 }
 
+static bool on_same_book(void *context, struct instrument *instrument, const struct level *bid,
+                         const struct level *ask)
+{
+    struct session *session = context;
+    return publisher_has_best(session->publisher, instrument, bid, ask);
+}
+
 static void on_paused(void *context)
 {
     struct session *session = context;
@@ -323,7 +330,8 @@ static int trust(struct session *session, struct err *err)
     return tls_context_create_client(NULL, &session->tls, err);
 }
 
-static const struct doctor_callbacks doctor_callbacks = {.market = on_market, .paused = on_paused};
+static const struct doctor_callbacks doctor_callbacks = {
+    .market = on_market, .same_book = on_same_book, .paused = on_paused};
 
 static int open_doctor(struct session *session, struct err *err)
 {

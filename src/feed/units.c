@@ -254,7 +254,9 @@ static void unit_fact(struct units *units, struct unit *unit, enum channel chann
     bool book = channel == CHANNEL_BOOK || channel == CHANNEL_QUOTE;
     unit->fact_us = fact == NULL ? 0 : book ? fact->book_us : fact->trade_us;
     unit->fact_id = fact == NULL ? 0 : book ? fact->book_id : fact->trade_id;
-    if (unit->fact_us == 0 && unit->fact_id == 0) {
+    /* A best bid and ask may stay while the book's id grows: that is no proof against a quote. */
+    bool weak = channel == CHANNEL_QUOTE && fact != NULL && fact->bid.size.mantissa != 0;
+    if (weak || (unit->fact_us == 0 && unit->fact_id == 0)) {
         unit->state = UNIT_UNKNOWN;
         return;
     }

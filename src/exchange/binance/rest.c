@@ -93,16 +93,50 @@ static bool tickers_read(struct answer_reader *reader, struct scan *scan)
     return scan_finish(scan);
 }
 
-/* It names no symbol and no time. */
+/* The first of [["price","size"],...]; an empty side leaves it as it is. */
+static void best_read(struct scan *scan, struct level *best)
+{
+    bool first = true, none = true;
+    scan_expect(scan, '[');
+    while (scan_next_element(scan, &first)) {
+        if (!none) {
+            scan_skip(scan);
+            continue;
+        }
+        none = false;
+        scan_expect(scan, '[');
+        if (scan_quoted_decimal(scan, &best->price) != DECIMAL_OK)
+            scan_fail(scan);
+        scan_expect(scan, ',');
+        if (scan_quoted_decimal(scan, &best->size) != DECIMAL_OK)
+            scan_fail(scan);
+        scan_expect(scan, ']');
+    }
+}
+
+/* It names no symbol and no time. Its id grows with every change of the whole book, of which the
+ * channel shows twenty levels: so the best ones are looked at as well. */
 static bool book_read(struct answer_reader *reader, struct scan *scan)
 {
-    static const char *const names[] = {"lastUpdateId", "msg", NULL};
-    struct slice value[REST_MEMBERS_MAX];
-    if (!rest_members_read(scan, names, value) || !scan_finish(scan))
-        return false;
-    reader->note = value[1];
-    struct rest_fact fact = {.book_id = rest_id(value[0])};
-    if (fact.book_id == 0)
+    struct rest_fact fact = {.tradable = false};
+    struct slice key;
+    bool first = true;
+    scan_expect(scan, '{');
+    while (scan_next_key(scan, &first, &key)) {
+        if (slice_is(key, "lastUpdateId") && fact.book_id == 0)
+            fact.book_id = scan_integer(scan);
+        else if (slice_is(key, "lastUpdateId"))
+            scan_fail(scan);
+        else if (slice_is(key, "bids"))
+            best_read(scan, &fact.bid);
+        else if (slice_is(key, "asks"))
+            best_read(scan, &fact.ask);
+        else if (slice_is(key, "msg") && scan_peek(scan) == '"')
+            reader->note = scan_text(scan);
+        else
+            scan_skip(scan);
+    }
+    if (!scan_finish(scan) || fact.book_id <= 0)
         return false;
     fact_visit(reader, &fact);
     return true;
