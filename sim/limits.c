@@ -166,15 +166,28 @@ void visitors_release(struct exchange_state *state)
     memory_free(state->visitors);
 }
 
-bool visitor_is_early(struct run *run, const struct visitor *visitor, bool rest)
+bool visitor_is_early(struct run *run, const struct visitor *visitor)
 {
-    int64_t now_ns = clock_monotonic_ns() + (int64_t)EARLY_SLACK_MS * NS_PER_MS;
-    bool early = now_ns < visitor->away_ns;
-    for (size_t i = 0; rest && i < VENUE_GROUPS_MAX; i++)
-        early |= i == 0 && now_ns < visitor->groups[i].until_ns;
+    bool early = clock_monotonic_ns() + (int64_t)EARLY_SLACK_MS * NS_PER_MS < visitor->away_ns;
     if (early)
         venue_broken(&run->public, BROKEN_BANNED);
     return early;
+}
+
+/* Over the budget: counted, as a request that came too early if it had been told so. */
+static uint32_t refuse_units(struct venue_run *public, struct visitor_group *used,
+                             const struct venue_group *rule)
+{
+    int64_t now_ns = clock_monotonic_ns(), window_ns = (int64_t)rule->window_ms * NS_PER_MS;
+    bool early = now_ns + (int64_t)EARLY_SLACK_MS * NS_PER_MS < used->until_ns;
+    venue_broken(public, early ? BROKEN_BANNED : BROKEN_WEIGHT);
+    if (!used->banned)
+        used->until_ns = used->start_ns + window_ns;
+    if (!used->banned && ++used->refused > REFUSED_BEFORE_BAN) {
+        used->banned = true;
+        used->until_ns = now_ns + (int64_t)BAN_MS * NS_PER_MS;
+    }
+    return (uint32_t)((used->until_ns - now_ns) / NS_PER_MS / SECOND_MS) + 1;
 }
 
 enum taken venue_take(struct venue_run *public, const struct address *address, size_t group,
@@ -182,31 +195,23 @@ enum taken venue_take(struct venue_run *public, const struct address *address, s
 {
     struct run *run = (struct run *)public;
     const struct venue_group *rule = &public->groups[group];
-    struct visitor *visitor = visitor_find(run->state, address);
-    int64_t now_ns = clock_monotonic_ns(), window_ns = (int64_t)rule->window_ms * NS_PER_MS;
+    struct visitor_group *used = &visitor_find(run->state, address)->groups[group];
+    int64_t now_ns = clock_monotonic_ns();
     assert(group < VENUE_GROUPS_MAX && rule->name != NULL);
-    if (visitor->groups[group].start_ns == 0 ||
-        now_ns - visitor->groups[group].start_ns >= window_ns) {
-        visitor->groups[group].start_ns = now_ns;
-        visitor->groups[group].used = 0;
-        visitor->groups[group].refused = 0;
-    }
-    visitor->groups[group].used += units;
-    bool over = rule->limit != 0 && visitor->groups[group].used > rule->limit;
-    bool banned = over && ++visitor->groups[group].refused > REFUSED_BEFORE_BAN;
-    int64_t left_ns = visitor->groups[group].start_ns + window_ns - now_ns;
-    if (banned)
-        left_ns = (int64_t)BAN_MS * NS_PER_MS;
-    uint32_t retry_s = (uint32_t)(left_ns / NS_PER_MS / SECOND_MS) + 1;
-    if (over) {
-        venue_broken(public, BROKEN_WEIGHT);
-        visitor->groups[group].until_ns = now_ns + left_ns;
-    }
+    bool fresh =
+        used->start_ns == 0 || now_ns - used->start_ns >= (int64_t)rule->window_ms * NS_PER_MS;
+    if (fresh && (!used->banned || now_ns >= used->until_ns))
+        *used = (struct visitor_group){.start_ns = now_ns};
+    used->used += units;
+    bool over = used->banned || (rule->limit != 0 && used->used > rule->limit);
+    uint32_t retry_s = over ? refuse_units(public, used, rule) : 0;
     if (ret_used != NULL)
-        *ret_used = visitor->groups[group].used;
+        *ret_used = used->used;
     if (ret_retry_s != NULL)
         *ret_retry_s = retry_s;
-    return banned ? TAKEN_BANNED : over ? TAKEN_LIMITED : TAKEN;
+    if (!over)
+        return TAKEN;
+    return used->banned ? TAKEN_BANNED : TAKEN_LIMITED;
 }
 
 void venue_broken(struct venue_run *public, enum broken broken)

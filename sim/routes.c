@@ -60,7 +60,7 @@ static struct refusal refusal_of(struct run *run, struct visitor *visitor, bool 
     struct faults *faults = run->simulator->faults;
     struct fault_scope scope = {.exchange = run->public.exchange, .channel = -1};
     const struct fault *ban = faults_find(faults, FAULT_BAN, &scope);
-    visitor_is_early(run, visitor, rest);
+    visitor_is_early(run, visitor);
     if (ban != NULL) {
         visitor->away_ns = clock_monotonic_ns() + (int64_t)ban->retry_after_s * SECOND_NS;
         return (struct refusal){.status = ban->status, .retry_after_s = ban->retry_after_s};

@@ -29,17 +29,21 @@ void rate_log_release(struct rate_log *log);
 /* False when that is more than limit in window_ms; then it does not count. limit 0: true. */
 bool rate_log_take(struct rate_log *log, uint32_t limit, uint32_t window_ms);
 
+/* What one address used of a REST budget. */
+struct visitor_group {
+    int64_t start_ns; /* of the window */
+    uint32_t used, refused;
+    bool banned;
+    int64_t until_ns; /* it was told to stay away until then */
+};
+
 /* One who connects, at one exchange. */
 struct visitor {
     struct address address;
     int64_t seen_ns;
     uint64_t connects, requests;
     struct rate_log handshakes;
-    struct {
-        int64_t start_ns;
-        uint32_t used, refused;
-        int64_t until_ns; /* told to stay away from REST until then */
-    } groups[VENUE_GROUPS_MAX];
+    struct visitor_group groups[VENUE_GROUPS_MAX];
     int64_t away_ns; /* told to stay away altogether until then */
 };
 
@@ -98,7 +102,7 @@ struct visitor *visitor_find(struct exchange_state *state, const struct address 
 void visitors_release(struct exchange_state *state);
 
 /* Whether the address was told not to come now; counted if so. */
-bool visitor_is_early(struct run *run, const struct visitor *visitor, bool rest);
+bool visitor_is_early(struct run *run, const struct visitor *visitor);
 
 /* ---- venue_connection.c ---- */
 

@@ -20,7 +20,7 @@
 #define ID_SPREAD 4000000000
 #define ODD_ORDER 8 /* one trade in so many has its keys in another order */
 #define US_PER_S 1000000
-#define GARBAGE_KINDS 8
+#define GARBAGE_KINDS 16 /* bare ones, and the same wrapped */
 
 /* ---- markets ---- */
 
@@ -356,9 +356,20 @@ static void leaving(struct venue_run *run)
 
 /* ---- garbage ---- */
 
+/* Puts the message into the stream that it could be of: {"stream":"btcusdt@trade","data": */
+static void wrapping(const struct market *market, const char *stream, struct buffer *out)
+{
+    buffer_append_text(out, "{\"stream\":\"");
+    for (const char *at = market->native; *at != '\0'; at++) {
+        char letter = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+        buffer_append(out, &letter, 1);
+    }
+    buffer_append_format(out, "@%s\",\"data\":", stream);
+}
+
 static void garbage(struct venue_run *run, struct market *market, unsigned kind, struct buffer *out)
 {
-    static const char *const patterns[GARBAGE_KINDS] = {
+    static const char *const patterns[GARBAGE_KINDS / 2] = {
         /* a price of 40 digits */
         "{\"e\":\"trade\",\"E\":1,\"s\":\"%s\",\"t\":1,\"p\":"
         "\"1234567890123456789012345678901234567890\","
@@ -384,13 +395,22 @@ static void garbage(struct venue_run *run, struct market *market, unsigned kind,
         "{\"e\":\"24hrTicker\",\"e\":\"trade\",\"E\":1,\"s\":\"%s\",\"zz\":{\"deep\":[1,2,{\"x\":[]"
         "}]}}",
     };
+    static const char *const streams[GARBAGE_KINDS / 2] = {
+        "trade",       "trade",       "trade",      "depth@100ms",
+        "depth@100ms", "depth@100ms", "bookTicker", "trade"};
     (void)run;
     assert(kind < GARBAGE_KINDS);
-    const char *at = strstr(patterns[kind], "%s");
+    unsigned pattern = kind % COUNT_OF(patterns);
+    bool wrapped = kind >= COUNT_OF(patterns);
+    const char *at = strstr(patterns[pattern], "%s");
     assert(at != NULL);
-    buffer_append(out, patterns[kind], (size_t)(at - patterns[kind]));
+    if (wrapped)
+        wrapping(market, streams[pattern], out);
+    buffer_append(out, patterns[pattern], (size_t)(at - patterns[pattern]));
     buffer_append_text(out, market->native);
     buffer_append_text(out, at + 2);
+    if (wrapped)
+        buffer_append_text(out, "}");
 }
 
 static const char *const hosts[] = {"stream.binance.com", "data-stream.binance.vision",

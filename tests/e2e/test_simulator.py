@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator as its clients see it: what it sends agrees with what it says is true, it goes wrong
-as it is told, and it holds to the exchange's rules. Binance; nothing of ours reads its bytes."""
+"""The simulator as its clients see it: what it sends is what it says is true, it goes wrong as told,
+and holds to the exchange's rules. Binance; nothing of ours reads its bytes."""
 
 import asyncio
 import json
@@ -534,6 +534,7 @@ def test_weight():
         assert simulator.broken() == {"weight": 1}
         statuses = [simulator.fetch(path)[0] for _ in range(30)]
         assert statuses[-1] == 418
+        assert simulator.broken() == {"weight": 1, "banned": 30}
 
 
 # ---- the command ----
