@@ -156,14 +156,13 @@ static void step_limit(struct flow *flow, struct flow_events *events)
     int64_t kind = below(flow, 100), gap = flow->options.gap, near = NEAR * gap / GAP_DEFAULT;
     if (spread > 1 && (kind < 30 || spread > WIDE * gap)) {
         int64_t most = spread - 1 < near ? spread - 1 : near;
-        price = away((enum flow_side)side, best, -1 - below(flow, most));
+        price = away(side, best, -1 - below(flow, most));
     } else if (kind < 70 && levels->count >= flow->options.levels)
-        price = away((enum flow_side)side, best, below(flow, near));
+        price = away(side, best, below(flow, near));
     else if (kind < 80)
-        price = away((enum flow_side)side, best, below(flow, gap * (int64_t)flow->options.levels));
+        price = away(side, best, below(flow, gap * (int64_t)flow->options.levels));
     else
-        price = away((enum flow_side)side, levels->items[levels->count - 1].price,
-                     1 + below(flow, gap));
+        price = away(side, levels->items[levels->count - 1].price, 1 + below(flow, gap));
     if (price < 1)
         price = 1; /* there may be no room deeper down */
     order_add(flow, events, side, price, order_size(flow));
@@ -238,6 +237,19 @@ void flow_step(struct flow *flow, struct flow_events *ret_events)
     assert(spread_of(flow) > 0);
 }
 
+static void side_init(struct flow *flow, enum flow_side side, int64_t best)
+{
+    struct flow_levels *levels = &flow->sides[side];
+    int64_t price = best;
+    levels->items = memory_array(FLOW_LEVELS_MAX + 1, sizeof levels->items[0]);
+    levels->count = flow->options.levels;
+    for (size_t i = 0; i < levels->count; i++) {
+        levels->items[i] =
+            (struct flow_level){.price = price, .size = order_size(flow), .orders = 1};
+        price = away(side, price, 1 + below(flow, flow->options.gap));
+    }
+}
+
 void flow_init(struct flow *flow, const struct flow_options *options)
 {
     assert(options->levels > 0 && options->levels <= FLOW_LEVELS_MAX / 5 * 4);
@@ -246,17 +258,8 @@ void flow_init(struct flow *flow, const struct flow_options *options)
     if (flow->options.gap == 0)
         flow->options.gap = GAP_DEFAULT;
     assert(options->price >= 2 * flow->options.gap * (int64_t)options->levels || options->gap == 0);
-    for (int side = 0; side < 2; side++) {
-        struct flow_levels *levels = &flow->sides[side];
-        levels->items = memory_array(FLOW_LEVELS_MAX + 1, sizeof levels->items[0]);
-        int64_t price = away((enum flow_side)side, options->price, side == FLOW_BID ? 1 : 0);
-        for (size_t i = 0; i < options->levels; i++) {
-            levels->items[i] =
-                (struct flow_level){.price = price, .size = order_size(flow), .orders = 1};
-            price = away((enum flow_side)side, price, 1 + below(flow, flow->options.gap));
-        }
-        levels->count = options->levels;
-    }
+    side_init(flow, FLOW_BID, options->price - 1);
+    side_init(flow, FLOW_ASK, options->price);
     /* An exchange has been there for long. */
     flow->update_id = 1000000 + below(flow, 1000000000);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator as its clients see it: what it sends is what it says is true, it goes wrong when told
-to, and it holds to the exchange's rules. Binance; nothing of ours reads its bytes."""
+"""The simulator as its clients see it: what it sends is what it says is true, it goes wrong
+when told to, and it holds to the exchange's rules. Binance; nothing of ours reads its bytes."""
 
 import asyncio
 import json
