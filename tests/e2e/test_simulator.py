@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from harness import PATIENCE, TICKWIRE, wait_until
 from simulator import Simulator
+from test_tls import Authority
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
@@ -564,6 +565,17 @@ def test_the_command_explains_itself():
     assert done.returncode == 0
     for word in ("--listen", "--seed", "--set-limit", "/sim/", "--tls-cert"):
         assert word in done.stdout
+
+
+def test_tls_under_the_name_of_the_exchange(tmp_path):
+    """As the default configuration comes: TLS, the exchange's own host name, no prefix."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("exchange", "subjectAltName=DNS:stream.binance.com")
+    with Simulator("--tls-cert", certificate, "--tls-key", key) as simulator:
+        with socket.create_connection(("127.0.0.1", simulator.port), PATIENCE) as plain:
+            with connect("wss://stream.binance.com/stream?streams=btcusdt@bookTicker", sock=plain,
+                         ssl=authority.trusting(), close_timeout=0.1) as client:
+                assert json.loads(client.recv(PATIENCE))["stream"] == "btcusdt@bookTicker"
 
 
 def test_unknown_paths_are_told():
