@@ -153,6 +153,16 @@ static void write_side(const struct quotation_view *view, struct buffer *out)
     buffer_append_text(out, view->trade->buyer_takes ? "\"BID\"" : "\"ASK\"");
 }
 
+static void write_trade_date_utc(const struct quotation_view *view, struct buffer *out)
+{
+    date_write(view, view->trade->at_us - view->style->zone_us, "Y-M-D", out);
+}
+
+static void write_trade_time_utc(const struct quotation_view *view, struct buffer *out)
+{
+    date_write(view, view->trade->at_us - view->style->zone_us, "h:m:s", out);
+}
+
 static void write_trade_date(const struct quotation_view *view, struct buffer *out)
 {
     date_write(view, view->trade->at_us, "Y-M-D", out);
@@ -437,8 +447,8 @@ static const struct quotation_field trade_fields[] = {
     {"timestamp", "tms", write_now_ms, HAS_UPBIT},
     {"trade_date", "td", write_trade_date, HAS_STREAM},
     {"trade_time", "ttm", write_trade_time, HAS_STREAM},
-    {"trade_date_utc", NULL, write_trade_date, HAS_REST},
-    {"trade_time_utc", NULL, write_trade_time, HAS_REST},
+    {"trade_date_utc", NULL, write_trade_date_utc, HAS_REST},
+    {"trade_time_utc", NULL, write_trade_time_utc, HAS_REST},
     {"timestamp", NULL, write_trade_ms, HAS_REST},
     {"trade_timestamp", "ttms", write_trade_ms, HAS_STREAM},
     {"trade_price", "tp", write_last, HAS_ALL},
@@ -502,7 +512,7 @@ static const struct quotation_field book_fields[] = {
     {"total_ask_size", "tas", write_total_ask, HAS_ALL},
     {"total_bid_size", "tbs", write_total_bid, HAS_ALL},
     {"orderbook_units", "obu", write_units, HAS_ALL},
-    {"level", "lv", write_level, HAS_ALL},
+    {"level", "lv", write_level, HAS_STREAM | HAS_REST_UPBIT},
     {"timestamp", "tms", write_book_time, HAS_BITHUMB},
     {"stream_type", "st", quotation_stream_type, HAS_STREAM},
 };
@@ -511,7 +521,8 @@ void quotation_fields(const struct quotation_view *view, const struct quotation_
                       size_t count, struct buffer *out)
 {
     bool list = view->format == QUOTATION_LIST || view->format == QUOTATION_SIMPLE_LIST;
-    unsigned who = view->rest ? HAS_REST : view->style->best ? HAS_UPBIT : HAS_BITHUMB;
+    unsigned upbit = view->rest ? HAS_REST | HAS_REST_UPBIT : HAS_UPBIT;
+    unsigned who = view->style->best ? upbit : view->rest ? HAS_REST : HAS_BITHUMB;
     const char *separator = list ? "[{\"" : "{\"";
     for (size_t i = 0; i < count; i++) {
         const struct quotation_field *field = &fields[(i + view->turn) % count];

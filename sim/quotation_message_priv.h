@@ -9,6 +9,7 @@ enum quotation_having {
     HAS_UPBIT = 1,
     HAS_BITHUMB = 2,
     HAS_REST = 4,
+    HAS_REST_UPBIT = 8,
     HAS_STREAM = HAS_UPBIT | HAS_BITHUMB,
     HAS_ALL = HAS_STREAM | HAS_REST,
 };
