@@ -6,42 +6,18 @@
 #include "sim/recorder_line.h"
 
 #include "sim/base64.h"
+#include "sim/utf8_text.h"
 
 #include <inttypes.h>
 
 #define US_PER_SECOND 1000000
 #define ESCAPED_MAX 6 /* \u0000 */
 
-static bool continues(const uint8_t *at, const uint8_t *end, uint8_t low, uint8_t high)
-{
-    return at < end && *at >= low && *at <= high;
-}
-
-/* Bytes of the well-formed character at `at` (Unicode, table 3-7); 0: it is none. */
-static size_t character_size(const uint8_t *at, const uint8_t *end)
-{
-    uint8_t first = at[0];
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (!continues(at + 1, end, low, high))
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if (!continues(at + i, end, 0x80, 0xbf))
-            return 0;
-    return size;
-}
-
 static bool is_utf8(struct slice text)
 {
-    const uint8_t *at = (const uint8_t *)text.data;
-    const uint8_t *end = at + text.size;
+    const char *at = text.data, *end = text.data + text.size;
     while (at < end) {
-        size_t size = character_size(at, end);
+        size_t size = utf8_text_size(at, end);
         if (size == 0)
             return false;
         at += size;

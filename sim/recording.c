@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading is not what the product exists for: libraries unpack, and jansson parses. */
+/* Piece by piece: bytes into a window, a line out of it, a message out of that. */
 #include "sim/recording.h"
 
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "sim/base64.h"
 #include "sim/packed_file.h"
+#include "sim/recording_line.h"
 
 #include <errno.h>
-#include <math.h>
-
-#include <jansson.h>
 
 #define CHUNK (64 * KIBIBYTE)
-#define SECONDS_MAX 4294967296.0 /* until 2106 a double is exact to the microsecond */
 #define SINCE_MAX_US INT64_C(1000000000000000)
 
 struct recording {
@@ -29,8 +26,8 @@ struct recording {
     int64_t first_us, last_at_us;
     uint64_t barren;
     struct recording_loss loss;
-    json_t *parsed;        /* owned; the present line */
-    struct buffer decoded; /* its raw64 */
+    struct recording_line now; /* the present line; borrows from text */
+    struct buffer decoded;     /* its raw64 */
 };
 
 static const char *file_name(const struct recording *recording)
@@ -113,12 +110,10 @@ static enum line_result next_line(struct recording *recording, struct slice *ret
 
 static void take_time(struct recording *recording, struct recorded_message *message)
 {
-    const json_t *ts = json_object_get(recording->parsed, "ts");
-    double seconds = json_is_number(ts) ? json_number_value(ts) : 0;
     message->at_us = recording->last_at_us;
-    if (!(seconds > 0 && seconds < SECONDS_MAX))
+    message->ts_us = recording->now.ts_us;
+    if (message->ts_us == 0)
         return;
-    message->ts_us = llround(seconds * 1e6);
     if (recording->first_us == 0)
         recording->first_us = message->ts_us;
     int64_t since_us = message->ts_us - recording->first_us;
@@ -129,42 +124,29 @@ static void take_time(struct recording *recording, struct recorded_message *mess
 /* False: the line holds no message. */
 static bool take_raw(struct recording *recording, struct recorded_message *message, bool *ret_bad)
 {
-    const json_t *raw = json_object_get(recording->parsed, "raw");
-    const json_t *raw64 = json_object_get(recording->parsed, "raw64");
     *ret_bad = false;
-    if (json_is_string(raw)) {
-        message->raw =
-            (struct slice){.data = json_string_value(raw), .size = json_string_length(raw)};
+    message->raw = recording->now.raw;
+    if (message->raw.data != NULL)
         return true;
-    }
-    if (!json_is_string(raw64))
+    if (recording->now.raw64.data == NULL)
         return false;
-    struct slice text = {.data = json_string_value(raw64), .size = json_string_length(raw64)};
     buffer_clear(&recording->decoded);
-    *ret_bad = !base64_read(text, &recording->decoded);
+    *ret_bad = !base64_read(recording->now.raw64, &recording->decoded);
     message->raw = buffer_slice(&recording->decoded);
     return true;
-}
-
-static void take_event(struct recording *recording, const char *event)
-{
-    json_int_t count = json_integer_value(json_object_get(recording->parsed, "count"));
-    if (event != NULL && strcmp(event, "lost") == 0 && count > 0)
-        recording->loss.unrecorded += (uint64_t)count;
 }
 
 /* 1: a message; 0: none; negative: an error. */
 static int take_message(struct recording *recording, struct recorded_message *message,
                         struct err *err)
 {
-    const json_t *event = json_object_get(recording->parsed, "event");
-    const char *op = json_string_value(json_object_get(recording->parsed, "op"));
+    const struct recording_line *now = &recording->now;
     bool bad = false;
-    *message = (struct recorded_message){.binary = op != NULL && strcmp(op, "binary") == 0};
-    if (event != NULL) {
-        take_event(recording, json_string_value(event));
+    *message = (struct recorded_message){.binary = slice_is(now->op, "binary")};
+    if (slice_is(now->event, "lost"))
+        recording->loss.unrecorded += now->count;
+    if (now->has_event)
         return 0;
-    }
     if (!take_raw(recording, message, &bad))
         return 0;
     if (bad)
@@ -173,9 +155,8 @@ static int take_message(struct recording *recording, struct recorded_message *me
     if (message->raw.size > LIMIT_EXCHANGE_MESSAGE)
         return err_set(err, -EFBIG, "%s:%zu: a message of more than %d bytes", file_name(recording),
                        recording->line, LIMIT_EXCHANGE_MESSAGE);
-    const json_t *exchange = json_object_get(recording->parsed, "exchange");
     message->exchange =
-        exchange == NULL ? recording->options.default_exchange : json_string_value(exchange);
+        now->has_exchange ? now->exchange.data : recording->options.default_exchange;
     if (message->exchange == NULL)
         return err_set(err, -EINVAL, "%s:%zu: no exchange named: give --exchange",
                        file_name(recording), recording->line);
@@ -210,7 +191,7 @@ static bool names_another(const struct recording *recording, struct slice line)
 static int read_line(struct recording *recording, struct slice line,
                      struct recorded_message *message, struct err *err)
 {
-    json_error_t error;
+    recording->now = (struct recording_line){0};
     line = slice_trim(line);
     if (line.size > 0 && line.data[line.size - 1] == '\r')
         line.size--;
@@ -224,13 +205,13 @@ static int read_line(struct recording *recording, struct slice line,
         recording->barren = 0;
         return 0;
     }
-    json_decref(recording->parsed);
-    recording->parsed = json_loadb(line.data, line.size, JSON_ALLOW_NUL, &error);
-    if (recording->unfinished && recording->parsed == NULL) {
+    char *text = recording->text.data + (line.data - recording->text.data);
+    bool read = recording_line_read(text, line.size, &recording->now);
+    if (recording->unfinished && !read) {
         lose_end(recording, line.size);
         return 0;
     }
-    if (!json_is_object(recording->parsed))
+    if (!read)
         return err_set(err, -EINVAL,
                        "%s:%zu: not a line of a recording (a JSON object with \"raw\")",
                        file_name(recording), recording->line + (recording->unfinished ? 1 : 0));
@@ -338,7 +319,6 @@ void recording_close(struct recording *recording)
     if (recording == NULL)
         return;
     packed_file_close(recording->file);
-    json_decref(recording->parsed);
     buffer_release(&recording->text);
     buffer_release(&recording->decoded);
     memory_free(recording);
@@ -361,16 +341,17 @@ static int survey_add(struct recording_survey *survey, const char *name, const c
 }
 
 /* Our recorder names the exchanges in the first line. 1: so it was; 0: it was not. */
-static int survey_header(struct recording_survey *survey, const json_t *line, const char *file,
-                         struct err *err)
+static int survey_header(struct recording_survey *survey, const struct recording_line *line,
+                         const char *file, struct err *err)
 {
-    const char *event = json_string_value(json_object_get(line, "event"));
-    const json_t *names = json_object_get(line, "exchanges");
-    if (event == NULL || strcmp(event, "recording") != 0 || !json_is_array(names))
+    struct slice rest = line->exchanges, found;
+    char name[RECORDING_NAME_MAX];
+    if (!slice_is(line->event, "recording") || rest.size == 0)
         return 0;
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        int result = name == NULL ? 0 : survey_add(survey, name, file, err);
+    while (recording_line_name(&rest, &found)) {
+        if (!slice_copy(found, name, sizeof name))
+            return err_set(err, -ENAMETOOLONG, "%s: exchange name too long", file);
+        int result = survey_add(survey, name, file, err);
         if (result < 0)
             return result;
     }
@@ -392,7 +373,7 @@ static int survey_file(struct recording *recording, struct recording_survey *sur
         if (result == RECORDING_FAILED)
             return -EINVAL;
         if (first)
-            told = survey_header(survey, recording->parsed, file, err);
+            told = survey_header(survey, &recording->now, file, err);
         if (told < 0)
             return told;
         if (result != RECORDING_MESSAGE)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands that run a node (serve, replay), and check, which only reads its configuration. */
+/* serve, which runs a node, check, which only reads its configuration, and what commands that run a
+ * node share. */
 #include "node/commands.h"
 
 #include "base/log.h"

@@ -86,6 +86,10 @@ TARGETS = (
         },
         "proxy": {"files": ["src/net/proxy.c", "src/net/url.c"], "seeds": net("proxy")},
         "ws": {"files": ["src/net/ws.c"], "seeds": net("ws")},
+        "recording": {
+            "files": [f"sim/{name}.c" for name in ("packed_file", "recording", "recording_line")],
+            "seeds": [sys.executable, "fuzz/seeds_recording.py", "{folder}"],
+        },
         "deflate": {
             "files": ["src/net/ws_deflate.c", "src/net/ws_extension.c"],
             "seeds": [sys.executable, "fuzz/seeds_deflate.py", "{folder}"],
