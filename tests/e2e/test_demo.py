@@ -2,6 +2,8 @@
 """`tickwire demo`: live exchanges when one answers, else simulated ones; and it says which."""
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -85,13 +87,32 @@ def test_simulated_asks_nobody_and_has_prices_of_all():
         urls = {name: exchange.url for name in EXCHANGES}
         with demo("--simulated", "--rate", "500", *at(**urls)) as node, Client(node) as client:
             wanted = {(name, kind) for name in EXCHANGES for kind in ("trade", "book", "ticker")}
-            while wanted:
-                message = client.next()
+
+            def complete(message):
                 wanted.discard((message.get("exchange"), message["type"]))
+                return not wanted
+            client.until(complete)
             assert_simulated(node)
             assert {state["state"] for state in
                     node.json("/api/ws/infra-health")["exchanges"].values()} == {"live"}
         assert not exchange.connections
+
+
+def test_a_reload_keeps_the_simulated_exchanges():
+    """Their addresses are no settings of the user's, and must not go with a file that is read
+    again."""
+    text = "exchanges: { upbit: { symbols: [%s] } }\n"
+    with demo("--simulated", file=text % "BTC-KRW") as node, Client(node) as client:
+        client.until(lambda message: message.get("symbol") == "BTC-KRW"
+                     and message["exchange"] == "upbit")
+        with open(os.path.join(node.folder, "tickwire.yaml"), "w", encoding="utf-8") as out:
+            out.write(text % "BTC-KRW, XRP-KRW")
+        node.send_signal(signal.SIGHUP)
+        line = node.wait_log(msg="configuration reloaded")
+        assert line["keys"] == "exchanges.upbit.symbols" and line["needs_restart"] == ""
+        client.until(lambda message: message.get("symbol") == "XRP-KRW"
+                     and message["exchange"] == "upbit")
+        assert_simulated(node)
 
 
 @pytest.mark.skipif(find_browser() is None, reason="no Chromium here")
