@@ -264,9 +264,12 @@ def test_the_filter_and_the_keyboard(browser, played):
                '.map(line => line.dataset.key)')
     with browser.open(played.node.url()) as page:
         page.wait('document.getElementById("rows").childElementCount === 14', "all rows")
-        page.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab",
-                  windowsVirtualKeyCode=9)
-        assert page.evaluate("document.activeElement.id") == "filter"
+        stops = []
+        while "filter" not in stops and len(stops) < 3:  # before it at most the notices
+            page.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab",
+                      windowsVirtualKeyCode=9)
+            stops.append(page.evaluate("document.activeElement.id"))
+        assert stops[-1] == "filter", stops
         page.call("Input.insertText", text="upbit btc, XRP-usdt")
         page.wait(visible + ".length < 14", "fewer rows")
         assert all("upbit" in key or "BTC" in key or key == "binance XRP-USDT"
