@@ -19,9 +19,9 @@ static_assert(LIMIT_REQUEST >
 
 struct link {
     struct link_callbacks callbacks;
-    void *context;               /* borrowed */
-    struct link_options options; /* without url */
-    struct ws_client *client;    /* owned */
+    void *context; /* borrowed */
+    struct link_options options;
+    struct ws_client *client; /* owned */
     struct instruments *instruments;
     struct timer *request_timer, *ping_timer;
     struct message_budget budget;
@@ -172,11 +172,14 @@ static void link_on_control(void *context, enum ws_opcode opcode, struct slice p
 static void link_on_open(void *context)
 {
     struct link *link = context;
+    const struct session_tap *tap = link->options.tap;
     uint32_t interval_ms = link->options.exchange->limits.ping_interval_ms;
     link->open = true;
     link->opened_ns = link->heard_ns = clock_monotonic_ns();
     if (interval_ms > 0)
         timer_start(link->ping_timer, interval_ms, interval_ms);
+    if (tap != NULL && tap->opened != NULL)
+        tap->opened(tap->context, link->options.connection, link->options.url);
     link->callbacks.opened(link->context, link);
 }
 
@@ -209,7 +212,6 @@ int link_open(const struct link_options *options, const struct link_callbacks *c
     link->callbacks = *callbacks;
     link->context = context;
     link->options = *options;
-    link->options.url = NULL;
     link->instruments = instruments_create(LIMIT_EXCHANGE_SYMBOLS, options->learn);
     link->request_timer = timer_create_on(options->loop, link_send_requests, link);
     link->ping_timer = timer_create_on(options->loop, link_ping, link);
@@ -232,8 +234,6 @@ int link_open(const struct link_options *options, const struct link_callbacks *c
         link_destroy(link);
         return failed;
     }
-    if (options->tap != NULL && options->tap->opened != NULL)
-        options->tap->opened(options->tap->context, options->connection, options->url);
     *ret_link = link;
     return 0;
 }

@@ -43,7 +43,7 @@ struct link_metrics { /* of the exchange; all its links count in these */
 struct link_options {
     struct loop *loop;
     const struct exchange *exchange;
-    const char *url; /* with the exchange's path */
+    const char *url; /* with the exchange's path; borrowed as long as the link lives */
     const struct tls_context *tls;
     const struct proxy *proxy;
     struct event_batch *batch;          /* shared: links decode one at a time */
