@@ -283,7 +283,7 @@ void control_handle(struct simulator *simulator, struct server_connection *conne
                     const struct server_request *request, struct slice path)
 {
     struct buffer *out = &simulator->scratch;
-    bool get = slice_is(request->head->method, "GET");
+    bool get = slice_is(request->head->method, "GET") || slice_is(request->head->method, "HEAD");
     buffer_clear(out);
     if (slice_is(path, "/sim/fault") && slice_is(request->head->method, "POST")) {
         answer_fault(simulator, connection, request);

@@ -209,10 +209,11 @@ void routes_handle(void *context, struct server_connection *connection,
             continue;
         meant = true;
         if (run->public.venue->is_stream(asked.path)) {
-            if (head->upgrade) {
+            if (head->upgrade)
                 handshake(run, connection, request, &asked);
-                return;
-            }
+            else
+                answer_text(connection, 426, "a WebSocket handshake is expected here");
+            return;
         } else if (rest(run, connection, &asked))
             return;
     }

@@ -582,5 +582,6 @@ def test_unknown_paths_are_told():
     with Simulator() as simulator:
         assert simulator.fetch("/nowhere")[0] == 404
         assert simulator.fetch("/sim/what")[0] == 404
+        assert simulator.fetch("/binance/ws")[0] == 426
         assert simulator.fetch("/binance/api/v3/what")[0] == 404
         assert simulator.fetch("/sim/truth?exchange=binance&symbol=NO-USDT")[0] == 400
