@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -127,14 +128,14 @@ def test_the_page_of_a_simulated_demo():
 
 
 def lines_of(*arguments):
-    """What is printed until Ctrl-C is spoken of."""
+    """What is printed and logged until Ctrl-C is spoken of."""
     process = subprocess.Popen([TICKWIRE, "demo", *arguments], stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL, text=True, env=clean_environment())
+                               stderr=subprocess.STDOUT, text=True, env=clean_environment())
     try:
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
             line = process.stdout.readline()
-            assert line, lines
+            assert line, "".join(lines)
             lines.append(line)
         return "".join(lines)
     finally:
@@ -143,9 +144,16 @@ def lines_of(*arguments):
         process.stdout.close()
 
 
+def quiet_port():
+    """A free port that the system gives to nobody by itself, so that it stays free."""
+    while True:
+        port = random.randrange(15000, 30000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 def test_what_is_printed_says_which_and_where():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = quiet_port()
     printed = lines_of("--simulated", "--port", str(port))
     assert "SIMULATED" in printed and f"open http://127.0.0.1:{port}/\n" in printed
     printed = lines_of("--simulated", "--port", str(port), "--set", "http.listen=[::1]:1")
