@@ -304,6 +304,12 @@ void http_server_route(struct http_server *server, const struct http_route *rout
     server->route[server->route_count++] = *route;
 }
 
+void http_server_allow(struct http_server *server, uint32_t connections_max)
+{
+    assert(connections_max > 0);
+    server->options.connections_max = connections_max;
+}
+
 uint16_t http_server_port(const struct http_server *server)
 {
     return server->port;

@@ -92,6 +92,9 @@ void http_server_close(struct http_server *server);
 /* Copied, but for path and context, which are borrowed. Before the loop runs. At most 64. */
 void http_server_route(struct http_server *server, const struct http_route *route);
 
+/* As many connections from now on; those that are there stay. */
+void http_server_allow(struct http_server *server, uint32_t connections_max);
+
 uint16_t http_server_port(const struct http_server *server);
 
 /* No more connections are accepted; those that are there go on. */

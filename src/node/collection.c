@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/way_out.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -254,17 +254,6 @@ void collection_reload(struct collection *collection, const struct settings_relo
 
 /* ---- life ---- */
 
-static int make_proxy(struct collection *collection, struct err *err)
-{
-    const struct settings *settings = collection->options.settings;
-    const char *direct = getenv("NO_PROXY");
-    if (settings->proxy[0] == '\0')
-        return 0;
-    if (direct == NULL)
-        direct = getenv("no_proxy");
-    return proxy_create(settings->proxy, direct, &collection->proxy, err);
-}
-
 static void make_egresses(struct collection *collection)
 {
     const struct settings *settings = collection->options.settings;
@@ -286,7 +275,7 @@ int collection_create(const struct collection_options *options, struct collectio
     collection->options = *options;
     buffer_init(&collection->kept, STATE_MAX);
     buffer_init(&collection->written, STATE_MAX);
-    int result = make_proxy(collection, err);
+    int result = way_out_create(settings, &collection->proxy, err);
     if (result == 0)
         make_egresses(collection);
     for (size_t i = 0; i < settings->exchange_count && result == 0; i++)

@@ -309,6 +309,12 @@ static void node_on_signal(void *context)
     node_drain(context);
 }
 
+static void node_allow_clients(struct node *node)
+{
+    node->clients_max = effective_clients_max(node->options.settings->http.max_clients);
+    http_server_allow(node->server, node->clients_max + HTTP_CONNECTIONS);
+}
+
 /* What a reload has changed beside the exchanges. */
 static void node_apply(struct node *node, const struct settings_reload *reload)
 {
@@ -316,7 +322,7 @@ static void node_apply(struct node *node, const struct settings_reload *reload)
     if (settings_reload_has(reload, "log."))
         log_configure((enum log_level)settings->log.level, (enum log_format)settings->log.format);
     if (settings_reload_has(reload, "http.max_clients"))
-        node->clients_max = effective_clients_max(settings->http.max_clients);
+        node_allow_clients(node);
     struct gateway_policy policy = gateway_policy_of(node);
     gateway_change(node->gateway, &policy);
     collection_reload(node->collection, reload);

@@ -205,10 +205,16 @@ static void run(struct recording_node *node, int64_t for_ms)
     loop_run(node->loop);
 }
 
+static void ignore(void *context)
+{
+    (void)context;
+}
+
 static void open_timers(struct recording_node *node)
 {
     loop_on_signal(node->loop, SIGTERM, leave, node);
     loop_on_signal(node->loop, SIGINT, leave, node);
+    loop_on_signal(node->loop, SIGHUP, ignore, node); /* nothing is reloaded; a recording goes on */
     node->check_timer = timer_create_on(node->loop, check, node);
     node->end_timer = timer_create_on(node->loop, leave, node);
 }
