@@ -13,6 +13,7 @@
 
 struct waiting_trade {
     uint64_t number;
+    int64_t arrived_ns;
     struct event event; /* its id points at what follows */
     char id[LIMIT_TRADE_ID];
 };
@@ -44,8 +45,10 @@ static void take_waiting(struct trade_order *order, const struct trade_order_tak
     }
     waiting->count -= count;
     memmove(waiting->trade, waiting->trade + count, waiting->count * sizeof *waiting->trade);
-    if (waiting->count > 0)
+    if (waiting->count > 0) { /* the next hole is as old as what shows it */
+        order->since_ns = waiting->trade[0].arrived_ns;
         return;
+    }
     memory_free(waiting);
     order->waiting = NULL;
 }
@@ -61,7 +64,6 @@ static void take_following(struct trade_order *order, const struct trade_order_t
         count++;
     if (count == 0)
         return;
-    order->since_ns = taker->now_ns; /* whatever is still missing is another hole */
     take_waiting(order, taker, count);
 }
 
@@ -75,7 +77,6 @@ static void declare(struct trade_order *order, const struct trade_order_taker *t
         .to_us = first->event.exchange_us,
     };
     taker->callbacks->missing(taker->context, &hole);
-    order->since_ns = taker->now_ns;
     take_waiting(order, taker, 1);
     take_following(order, taker);
 }
@@ -95,6 +96,7 @@ static void wait(struct trade_order *order, const struct trade_order_taker *take
             (waiting->count - at) * sizeof *waiting->trade);
     struct waiting_trade *trade = &waiting->trade[at];
     trade->number = number;
+    trade->arrived_ns = taker->now_ns;
     trade->event = *event;
     memcpy(trade->id, event->trade.id.data, event->trade.id.size);
     waiting->count++;

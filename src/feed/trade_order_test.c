@@ -117,6 +117,22 @@ static void each_hole_has_its_own_time(void **state)
     assert_string_equal(fixture->said, "1 (1..3) 3 4 5 ");
 }
 
+/* Every second one is missing: none of the others waits for longer than one hole may take. */
+static void holes_in_a_row_do_not_add_up(void **state)
+{
+    struct fixture *fixture = *state;
+    char id[24];
+    put(fixture, "1", 0);
+    for (unsigned i = 1; i <= 100; i++) {
+        snprintf(id, sizeof id, "%u", 1 + 2 * i);
+        put(fixture, id, 10 * (int64_t)i);
+        check(fixture, 10 * (int64_t)i, false);
+    }
+    check(fixture, 1000 + TRADE_ORDER_WAIT_MS, false);
+    assert_null(fixture->order.waiting);
+    assert_non_null(strstr(fixture->said, "(199..201) 201 "));
+}
+
 static void the_end_declares_all_at_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -187,6 +203,7 @@ int main(void)
         TEST(swapped_ones_are_put_right),
         TEST(a_hole_is_declared_when_its_time_is_over),
         TEST(each_hole_has_its_own_time),
+        TEST(holes_in_a_row_do_not_add_up),
         TEST(the_end_declares_all_at_once),
         TEST(late_ones_and_those_without_a_number_pass),
         TEST(no_more_wait_than_there_is_room_for),
