@@ -34,7 +34,7 @@ static struct quotation_view view_of(struct venue_run *run, const struct market 
     return (struct quotation_view){
         .style = quotation_style_of(run),
         .market = market,
-        .spelling = (unsigned)random_below_of(run, 4),
+        .spelling = (unsigned)random_below_of(run, 8),
         .turn = turned ? (unsigned)random_below_of(run, 12) : 0,
         .units = quotation_style_of(run)->units_max,
         .level = 1,

@@ -3,6 +3,8 @@
 #include "sim/quotation_message_priv.h"
 #include "sim/write.h"
 
+#include <string.h>
+
 #define US_PER_MS 1000
 #define RATE_SCALE 10
 #define RATE_ONE INT64_C(10000000000)
@@ -13,6 +15,21 @@ static bool is_simple(const struct quotation_view *view)
 }
 
 /* ---- numbers ---- */
+
+/* 6.0E-8, and now and then 6E-8. */
+static void java_write(const struct quotation_view *view, int64_t value, unsigned scale,
+                       struct buffer *out)
+{
+    size_t start = out->size;
+    write_java(out, value, scale);
+    const char *point = out->overflowed ? NULL : strstr(out->data + start, ".0E");
+    if (view->spelling % 8 < 4 || point == NULL)
+        return;
+    size_t place = (size_t)(point - out->data);
+    memmove(out->data + place, point + 2, out->size - place - 2);
+    out->size -= 2;
+    out->data[out->size] = '\0';
+}
 
 /* As Upbit spells them: prices in full where names are short, else often with an exponent; sizes
  * with eight decimals, or an exponent. All are the same number. */
@@ -25,12 +42,15 @@ void quotation_number(const struct quotation_view *view, int64_t value, unsigned
     }
     if (is_simple(view)) {
         bool small = !price && value > 0 && scale >= 3 && value < write_power(scale - 3);
-        (small ? write_java : write_plain)(out, value, scale);
+        if (small)
+            java_write(view, value, scale, out);
+        else
+            write_plain(out, value, scale);
         return;
     }
     switch (view->spelling % 4) {
     case 0:
-        write_java(out, value, scale);
+        java_write(view, value, scale, out);
         break;
     case 1:
         write_fixed(out, value, scale, scale > 8 ? scale : 8);
@@ -39,7 +59,10 @@ void quotation_number(const struct quotation_view *view, int64_t value, unsigned
         write_pointed(out, value, scale);
         break;
     case 3:
-        (price ? write_java : write_plain)(out, value, scale);
+        if (price)
+            java_write(view, value, scale, out);
+        else
+            write_plain(out, value, scale);
         break;
     }
 }

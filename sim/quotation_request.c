@@ -7,8 +7,9 @@
 #include <string.h>
 
 #define CODE_MAX 64
-#define LIST_ENTRIES_MAX 64 /* of types in one request */
-#define LEVEL_STEPS 3       /* 10, 100 and 1,000 ticks */
+#define LIST_ENTRIES_MAX 64   /* of types in one request */
+#define LEVEL_SCALED_MAX 1e15 /* a group of prices is no price: a double has it exactly */
+#define LEVEL_STEPS 3         /* 10, 100 and 1,000 ticks */
 
 static const struct {
     const char *name;
@@ -70,19 +71,18 @@ int64_t quotation_level_ticks(const struct market *market, const json_t *level,
 {
     if (level == NULL)
         return 1;
-    int64_t asked =
-        json_is_integer(level) ? json_integer_value(level) : (int64_t)json_real_value(level);
-    if (!json_is_number(level) || json_number_value(level) != (double)asked || asked < 0)
+    double scaled = json_number_value(level) * (double)write_power(market->price_scale);
+    if (!json_is_number(level) || !(scaled >= 0 && scaled < LEVEL_SCALED_MAX))
         return 0;
-    if (asked == level_default)
+    int64_t asked = (int64_t)(scaled + 0.5);
+    if (asked == level_default * write_power(market->price_scale))
         return 1;
     if (strcmp(market->quote, "KRW") != 0)
         return 0;
     int64_t group = 1;
     for (int i = 0; i < LEVEL_STEPS; i++) {
         group *= 10;
-        int64_t price = market_price(market, group);
-        if (price == asked * write_power(market->price_scale))
+        if (market_price(market, group) == asked)
             return group;
     }
     return 0;

@@ -252,8 +252,10 @@ def compare_aggregated(trades, truth):
         if first is None or last is None or (expected is not None and first != expected):
             return f"{trade}: not behind the one before it"
         part = truth[first:last + 1]
-        if any(float(true[1]) != number(trade["price"]) or true[3] != trade["side"]
-               for true in part) or sum(Decimal(true[2]) for true in part) != Decimal(trade["size"]):
+        size = sum(Decimal(true[2]) for true in part)
+        if size != Decimal(trade["size"]) or any(
+                float(true[1]) != number(trade["price"]) or true[3] != trade["side"]
+                for true in part):
             return f"{trade} is not {part}"
         expected = last + 1
     return None

@@ -18,7 +18,8 @@ import ccxt.pro
 HOSTS = {
     "api.binance.com": "/binance", "stream.binance.com:9443": "/binance",
     "api.upbit.com": "/upbit",
-    "api.bithumb.com": "/bithumb", "ws-api.bithumb.com": "/bithumb", "pubwss.bithumb.com": "/bithumb",
+    "api.bithumb.com": "/bithumb", "ws-api.bithumb.com": "/bithumb",
+    "pubwss.bithumb.com": "/bithumb",
 }
 # exchange, symbol, channel, what else ccxt is told
 TASKS = [(exchange, symbol, channel, {})
