@@ -377,14 +377,15 @@ def test_subscriptions_are_listed(sim):
 
 # ---- connections ----
 
-@BOTH
-def test_a_text_ping_is_answered_after_ten_seconds(sim, exchange):
-    with Client(sim, NEW[exchange]) as client:
+def test_a_text_ping_is_answered_after_ten_seconds(sim):
+    with Client(sim, NEW["upbit"]) as upbit, Client(sim, NEW["bithumb"]) as bithumb:
         begin = time.monotonic()
-        answer = client.say("PING").receive(PATIENCE)
-        assert answer == {"status": "UP"}
-        assert 8 < time.monotonic() - begin < 13
-        assert client.socket.ping().wait(PATIENCE)
+        for client in (upbit, bithumb):
+            client.say("PING")
+        for client in (upbit, bithumb):
+            assert client.receive(PATIENCE) == {"status": "UP"}
+            assert 8 < time.monotonic() - begin < 13
+            assert client.socket.ping().wait(PATIENCE)
 
 
 @BOTH
