@@ -369,13 +369,25 @@ static void warm_last(struct session *session)
         member_warm(last);
 }
 
+/* Connections on which everything has been asked for: of those nothing has been missed. */
+static uint32_t serving_count(const struct session *session)
+{
+    uint32_t count = 0;
+    for (unsigned i = 0; i < MEMBERS_MAX; i++) {
+        const struct member *member = &session->members[i];
+        count += member->lane != NULL && member->link != NULL &&
+                 (link_settled(member->link) || (member->warm && link_is_open(member->link)));
+    }
+    return count;
+}
+
 static void on_closed(void *context, struct link *link, const struct link_ending *ending)
 {
     struct member *member = context;
     struct session *session = member->session;
     struct lane *lane = member->lane;
     int64_t lived_ns = clock_monotonic_ns() - link_opened_ns(link);
-    uint32_t others = session_open_count(session); /* this one is closed already */
+    uint32_t others = serving_count(session); /* this one is closed already */
     bool present = lane != NULL && lane->current == member;
     if (lane == NULL) { /* it had been replaced */
         member_end(member);
@@ -395,6 +407,8 @@ static void on_closed(void *context, struct link *link, const struct link_ending
         lane_lost(lane);
     else
         replace_later(lane);
+    if (others == 0 && session_open_count(session) > 0) /* one that was only just opened */
+        session_connected(session, clock_monotonic_ns());
     warm_last(session);
 }
 
@@ -407,7 +421,8 @@ static void check_silence(struct member *member, int64_t now_ns)
     int64_t silent_ms = (now_ns - link_heard_ns(member->link)) / NS_PER_MS;
     int64_t open_ms = (now_ns - link_opened_ns(member->link)) / NS_PER_MS;
     bool nothing = silent_ms >= (idle_ms > 0 ? idle_ms : LIMIT_IDLE_MS);
-    bool no_data = member->seen_count == 0 && open_ms >= LIMIT_LIVE_MS && session->anything_wanted;
+    bool no_data = member->seen_count == 0 && open_ms >= LIMIT_LIVE_MS &&
+                   session->anything_wanted && !units_any_quiet(session->units);
     if (member->silent || (!nothing && !no_data))
         return;
     member->silent = true;

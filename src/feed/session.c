@@ -253,6 +253,9 @@ static void session_tick(void *context)
     publisher_check(session->publisher, session->catalogue, now_ns);
     check_missing(session, now_ns);
     check_staleness(session, now_ns);
+    if (session->state == STATUS_CONNECTING && session->connected_ns != 0 &&
+        units_any_quiet(session->units))
+        session_set_state(session, STATUS_LIVE, NULL); /* nothing came because nothing happened */
     check_markets(session, now_ns);
     update_gauges(session, now_ns);
 }

@@ -102,12 +102,43 @@ static void wait(struct trade_order *order, const struct trade_order_taker *take
     waiting->count++;
 }
 
+static bool is_far(uint64_t left, uint64_t right)
+{
+    return (left > right ? left - right : right - left) > TRADE_ORDER_FAR;
+}
+
+/* The exchange went on somewhere else, if it says so twice. */
+static void take_far(struct trade_order *order, const struct trade_order_taker *taker,
+                     const struct event *event, uint64_t number)
+{
+    if (order->far == 0 || is_far(order->far, number)) {
+        order->far = number;
+        taker->callbacks->take(taker->context, event);
+        return;
+    }
+    trade_order_check(order, taker, true);
+    struct trade_hole hole = {
+        .after = order->last,
+        .before = order->far < number ? order->far : number,
+        .from_us = order->last_us,
+        .to_us = event->exchange_us,
+    };
+    if (hole.before > hole.after)
+        taker->callbacks->missing(taker->context, &hole);
+    order->last = order->far = 0;
+    take(order, taker, event, number);
+}
+
 void trade_order_put(struct trade_order *order, const struct trade_order_taker *taker,
                      const struct event *event)
 {
     uint64_t number = 0;
     assert(event->trade.id.size <= LIMIT_TRADE_ID);
     bool numbered = slice_to_uint64(event->trade.id, UINT64_MAX - TRADE_ORDER_WAITING, &number);
+    if (numbered && order->last != 0 && is_far(number, order->last)) {
+        take_far(order, taker, event, number);
+        return;
+    }
     if (!numbered || order->last == 0 || number <= order->last + 1) {
         take(order, taker, event, number);
         take_following(order, taker);

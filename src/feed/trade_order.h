@@ -6,6 +6,9 @@
  * TRADE_ORDER_WAITING wait; then the hole is declared and what waited goes on. What comes later all
  * the same is taken, out of its order: better late than lost.
  *
+ * One id that is farther away than TRADE_ORDER_FAR is nobody's word for that: it is taken, and
+ * counts only when the next one is there as well.
+ *
  * Repeats are somebody else's (trade_filter.h): every id comes once. Memory is taken while a hole
  * is open only.
  */
@@ -15,6 +18,7 @@
 
 #define TRADE_ORDER_WAIT_MS 300
 #define TRADE_ORDER_WAITING 256
+#define TRADE_ORDER_FAR 1000000 /* ids; more than an hour of the busiest symbol */
 
 struct trade_hole {
     uint64_t after, before; /* ids, both exclusive */
@@ -30,6 +34,7 @@ struct trade_order_callbacks {
 struct trade_order {
     uint64_t last; /* id taken last in order; 0: none */
     int64_t last_us;
+    uint64_t far;                   /* an id far away, taken once; 0: none */
     int64_t since_ns;               /* the hole is open; meaningful while something waits */
     struct waiting_trades *waiting; /* owned; NULL while there is no hole */
 };

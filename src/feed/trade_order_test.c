@@ -168,6 +168,31 @@ static void no_more_wait_than_there_is_room_for(void **state)
     assert_non_null(strstr(fixture->said, id));
 }
 
+static void one_id_far_away_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    put(fixture, "7", 0);
+    put(fixture, "9223372036854775807", 0);
+    put(fixture, "8", 0);
+    put(fixture, "10", 0);
+    check(fixture, 0, true);
+    assert_string_equal(fixture->said, "7 9223372036854775807 8 (8..10) 10 ");
+}
+
+static void two_ids_far_away_are_where_it_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    put(fixture, "7", 0);
+    put(fixture, "5000007", 0);
+    put(fixture, "5000008", 0);
+    put(fixture, "5000009", 0);
+    assert_string_equal(fixture->said, "7 5000007 (7..5000007) 5000008 5000009 ");
+    put(fixture, "20", 0); /* and back again: its numbers were set back */
+    put(fixture, "21", 0);
+    put(fixture, "22", 0);
+    assert_non_null(strstr(fixture->said, "5000009 20 21 22 "));
+}
+
 /* Any order within the waiting time and room comes out sorted, each once. */
 static void any_shuffle_comes_out_in_order(void **state)
 {
@@ -207,6 +232,8 @@ int main(void)
         TEST(the_end_declares_all_at_once),
         TEST(late_ones_and_those_without_a_number_pass),
         TEST(no_more_wait_than_there_is_room_for),
+        TEST(one_id_far_away_changes_nothing),
+        TEST(two_ids_far_away_are_where_it_goes_on),
         TEST(any_shuffle_comes_out_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

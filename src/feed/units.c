@@ -348,6 +348,15 @@ uint32_t units_check(struct units *units, int64_t now_ns, uint32_t *ret_unknown)
     return suspects;
 }
 
+bool units_any_quiet(struct units *units)
+{
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            if (units_at(units, i, (enum channel)c)->watch.quiet_ns != 0)
+                return true;
+    return false;
+}
+
 uint32_t units_stale(const struct units *units)
 {
     return units->stale;

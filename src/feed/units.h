@@ -81,6 +81,9 @@ void units_contradicted(struct units *units, uint32_t index, enum channel channe
 /* A fresh subscription has had its time: what it did not contradict is just quiet. */
 void units_looked(struct units *units, int64_t now_ns);
 
+/* Whether any was looked into and found quiet, since it was asked for: silence is right then. */
+bool units_any_quiet(struct units *units);
+
 /* Units that are stale now. */
 uint32_t units_stale(const struct units *units);
 
