@@ -85,10 +85,13 @@ static void unit_end(struct units *units, struct unit *unit)
 static void unit_follow(struct units *units, struct unit *unit, bool wanted, int64_t now_ns)
 {
     bool watched = watch_age_ns(&unit->watch, now_ns) >= 0;
-    if (wanted && !watched)
+    if (wanted && !watched) {
+        /* What was made while nobody listened is missed (a gap says so), not stale. */
+        unit->newest_us = unit->newest_id = 0;
         watch_begin(&unit->watch, now_ns);
-    else if (!wanted && watched)
+    } else if (!wanted && watched) {
         unit_end(units, unit);
+    }
 }
 
 static void watch_follow(struct watch *watch, bool wanted, int64_t now_ns)
@@ -231,6 +234,12 @@ void units_seen(struct units *units, uint32_t index, enum channel channel,
 
 /* ---- what is asked ---- */
 
+static bool fact_comparable(const struct unit *unit)
+{
+    return (unit->fact_id != 0 && unit->newest_id != 0) ||
+           (unit->fact_us != 0 && unit->newest_us != 0);
+}
+
 static bool fact_newer(const struct unit *unit)
 {
     if (unit->fact_id != 0 && unit->newest_id != 0)
@@ -248,6 +257,17 @@ static void unit_quiet(struct units *units, struct unit *unit, enum channel chan
     watch_quiet(&units->all, now_ns);
 }
 
+/* Nothing has come to compare it with: what is made from now on must come. The next look is due as
+ * soon as the first one was. */
+static void unit_first_fact(struct units *units, struct unit *unit, int64_t now_ns)
+{
+    unit->newest_us = unit->fact_us;
+    unit->newest_id = unit->fact_id;
+    unit->state = UNIT_FINE;
+    count(units->found_quiet);
+    watch_begin(&unit->watch, now_ns);
+}
+
 static void unit_fact(struct units *units, struct unit *unit, enum channel channel,
                       const struct rest_fact *fact, int64_t now_ns)
 {
@@ -260,9 +280,13 @@ static void unit_fact(struct units *units, struct unit *unit, enum channel chann
         unit->state = UNIT_UNKNOWN;
         return;
     }
-    if (unit->newest_us == 0 && unit->newest_id == 0) { /* nothing to compare with: from now on */
-        unit->newest_us = unit->fact_us;
-        unit->newest_id = unit->fact_id;
+    if (unit->watch.seen_ns == 0 && unit->newest_us == 0 && unit->newest_id == 0) {
+        unit_first_fact(units, unit, now_ns);
+        return;
+    }
+    if (!fact_comparable(unit)) {
+        unit->state = UNIT_UNKNOWN;
+        return;
     }
     if (!fact_newer(unit)) {
         unit_quiet(units, unit, channel, now_ns);
