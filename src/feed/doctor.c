@@ -35,6 +35,7 @@ struct doctor {
     struct http_client *client; /* owned; NULL: nothing is being asked */
     struct question question;
     bool *listed; /* of each instrument, while a list of markets is read */
+    bool any_market;
     bool markets_wanted;
     int64_t markets_ns; /* asked last; 0: never */
     int64_t next_ns;    /* not before */
@@ -59,10 +60,14 @@ struct doctor *doctor_create(const struct doctor_options *options,
     return doctor;
 }
 
+static void leave_unanswered(struct doctor *doctor);
+
 void doctor_destroy(struct doctor *doctor)
 {
     if (doctor == NULL)
         return;
+    if (doctor->client != NULL)
+        leave_unanswered(doctor); /* nobody waits for ever */
     http_client_destroy(doctor->client);
     memory_free(doctor->listed);
     memory_free(doctor);
@@ -79,6 +84,7 @@ static void fact_of_market(struct doctor *doctor, struct slice native, bool trad
 {
     struct instruments *catalogue = doctor->options.catalogue;
     struct instrument *instrument = instruments_find(catalogue, doctor->options.exchange, native);
+    doctor->any_market |= tradable;
     if (instrument != NULL && tradable)
         doctor->listed[instrument - instruments_at(catalogue, 0)] = true;
 }
@@ -176,6 +182,8 @@ static bool read_answer(struct doctor *doctor, const struct http_client_result *
     }
     const struct exchange *exchange = doctor->options.exchange;
     bool read = exchange->rest_read(doctor->question.kind, result->body, on_fact, doctor, &note);
+    if (doctor->question.kind == REST_MARKETS && !doctor->any_market)
+        read = false; /* an exchange without a single market is out of order */
     if (read && result->status == 200)
         return true;
     snprintf(reason, sizeof reason, "status %u", result->status);
@@ -195,6 +203,8 @@ static void on_done(void *context, const struct http_client_result *result)
         backoff_reset(&doctor->backoff);
         if (doctor->question.kind == REST_MARKETS)
             end_markets(doctor);
+    } else if (doctor->question.kind == REST_MARKETS) {
+        doctor->markets_wanted = true; /* still */
     }
     leave_unanswered(doctor);
     if (status == 429 || status == 418 || status == 403) {
@@ -309,6 +319,7 @@ static void ask_markets(struct doctor *doctor, int64_t now_ns)
 {
     doctor->question.kind = REST_MARKETS;
     doctor->question.count = 0;
+    doctor->any_market = false;
     memset(doctor->listed, 0, LIMIT_EXCHANGE_SYMBOLS * sizeof *doctor->listed);
     try_question(doctor, now_ns);
     if (doctor->client == NULL)

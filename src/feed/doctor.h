@@ -39,10 +39,12 @@ struct doctor_callbacks {
 
 struct doctor *doctor_create(const struct doctor_options *options,
                              const struct doctor_callbacks *callbacks, void *context) MUST_CHECK;
-void doctor_destroy(struct doctor *doctor); /* NULL is a no-op */
+/* Units that wait for an answer get none. NULL is a no-op. */
+void doctor_destroy(struct doctor *doctor);
 
 /* Asks the next thing there is to ask, if it may. To be called often. */
 void doctor_check(struct doctor *doctor, int64_t now_ns);
 
-/* The list of markets is wanted; it is asked for as soon as allowed, and not twice a minute. */
+/* The list of markets is wanted; it is asked for as soon as allowed, and not twice a minute, until
+ * one comes that has a market in it. */
 void doctor_want_markets(struct doctor *doctor);
