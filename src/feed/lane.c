@@ -115,7 +115,8 @@ static void lane_try(void *context)
     int64_t wait_ns = egress_connect_wait_ns(session->options.egress, now_ns);
     if (lane->current != NULL || lane->index >= session->connections)
         return;
-    if (egress_paused_until_ns(session->options.egress, now_ns) != 0 && session->reason[0] == '\0')
+    if (egress_paused_until_ns(session->options.egress, now_ns) != 0 &&
+        session->connected_ns == 0 && session->reason[0] == '\0')
         say_paused(session, now_ns); /* by what another process was told */
     if (wait_ns > 0 || free_member(lane) == NULL) {
         try_after(lane, wait_ns > 0 ? wait_ns : TICK_MS * NS_PER_MS);
@@ -169,7 +170,7 @@ static void plan_end(struct lane *lane, int64_t opened_ns)
 
 static void session_connected(struct session *session, int64_t now_ns)
 {
-    session->connected_ns = now_ns;
+    session->connected_ns = session->asked_ns = now_ns;
     session->missing_told = session->silent_checked = session->refusal_told = false;
     publisher_restart(session->publisher, session->catalogue);
 }
@@ -446,6 +447,14 @@ void lane_check(struct lane *lane, int64_t now_ns)
         lane_replace(lane, lane->why);
 }
 
+void lane_plan(struct lane *lane)
+{
+    bool planned = lane->replace_ns == 0 || lane->why == END_LIFETIME; /* else it goes soon */
+    if (planned && lane->next == NULL && lane->current != NULL &&
+        link_is_open(lane->current->link))
+        plan_end(lane, link_opened_ns(lane->current->link));
+}
+
 void lane_move(struct lane *lane)
 {
     if (lane->next != NULL)
@@ -454,6 +463,14 @@ void lane_move(struct lane *lane)
         lane_replace(lane, END_CHANGED);
     else
         link_close(lane->current->link, CLOSE_NORMAL, end_words[END_CHANGED]);
+}
+
+/* Whoever is left was not connected: nothing comes from now on. */
+static void lane_was_last(struct session *session, enum end_reason why)
+{
+    struct link_ending ending = {.reason = end_words[why]};
+    if (session->connected_ns != 0 && session_open_count(session) == 0)
+        session_disconnected(session, &ending, why);
 }
 
 void lane_empty(struct lane *lane, enum end_reason why)
@@ -470,6 +487,7 @@ void lane_empty(struct lane *lane, enum end_reason why)
         members[i]->lane = NULL;
         link_close(members[i]->link, CLOSE_NORMAL, end_words[why]);
     }
+    lane_was_last(session, why);
     warm_last(session);
 }
 

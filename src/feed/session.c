@@ -32,6 +32,8 @@ void session_set_state(struct session *session, enum status_state state, const c
     struct slice text = reason == NULL ? (struct slice){0} : slice_of(reason);
     if (text.size >= sizeof session->reason)
         text.size = sizeof session->reason - 1;
+    if (state == session->state && slice_is(text, session->reason))
+        return; /* told already */
     if (text.size > 0)
         memmove(session->reason, text.data, text.size);
     session->reason[text.size] = '\0';
@@ -62,7 +64,7 @@ void session_count_end(struct session *session, enum end_reason why)
 
 static void session_follow(struct session *session)
 {
-    session->anything_wanted = false;
+    session->anything_wanted = session->follow_due = false;
     for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
         session->anything_wanted |= instruments_at(session->catalogue, i)->wanted != 0;
     for (unsigned i = 0; i < MEMBERS_MAX; i++)
@@ -140,7 +142,7 @@ static void set_quarantine(struct session *session, struct instrument *instrumen
     if (bad)
         publisher_drop(session->publisher, instrument, instrument->wanted, SLICE(UNLISTED_REASON));
     instrument->wanted = bad ? 0 : session->planned[index];
-    session_follow(session);
+    session->follow_due = true; /* with all others that the list is about */
 }
 
 static void on_market(void *context, struct instrument *instrument, bool tradable)
@@ -212,7 +214,7 @@ static void check_markets(struct session *session, int64_t now_ns)
                  now_ns - session->quarantine_ns >= (int64_t)QUARANTINE_AGAIN_MS * NS_PER_MS &&
                  quarantined_count(session) > 0;
     bool first = !session->silent_checked && session->connected_ns != 0 &&
-                 now_ns - session->connected_ns >= (int64_t)LIMIT_BOOK_MS / 2 * NS_PER_MS;
+                 now_ns - session->asked_ns >= (int64_t)LIMIT_BOOK_MS / 2 * NS_PER_MS;
     if (session->doctor == NULL || (!again && !first))
         return;
     session->silent_checked = true;
@@ -227,7 +229,7 @@ static void check_markets(struct session *session, int64_t now_ns)
 static void check_missing(struct session *session, int64_t now_ns)
 {
     if (session->missing_told || session->connected_ns == 0 ||
-        now_ns - session->connected_ns < (int64_t)LIMIT_BOOK_MS * NS_PER_MS)
+        now_ns - session->asked_ns < (int64_t)LIMIT_BOOK_MS * NS_PER_MS)
         return;
     session->missing_told = true;
     for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
@@ -257,6 +259,8 @@ static void session_tick(void *context)
         units_any_quiet(session->units))
         session_set_state(session, STATUS_LIVE, NULL); /* nothing came because nothing happened */
     check_markets(session, now_ns);
+    if (session->follow_due)
+        session_follow(session);
     update_gauges(session, now_ns);
 }
 
@@ -317,8 +321,10 @@ static void want_planned(struct session *session)
         if ((before & ~instrument->wanted) != 0)
             publisher_drop(session->publisher, instrument, before & ~instrument->wanted,
                            SLICE(DROPPED_REASON));
-        if ((instrument->wanted & ~before) != 0)
+        if ((instrument->wanted & ~before) != 0) {
             session->silent_checked = session->missing_told = false;
+            session->asked_ns = clock_monotonic_ns();
+        }
     }
     session_follow(session);
 }
@@ -377,6 +383,8 @@ static void change_connections(struct session *session, bool elsewhere)
             lane_connect(lane);
         else if (elsewhere)
             lane_move(lane);
+        else
+            lane_plan(lane);
     }
 }
 

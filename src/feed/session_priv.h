@@ -75,6 +75,7 @@ struct session {
     struct publisher *publisher;
     struct instruments *catalogue; /* what is wanted; link's instruments point into it */
     bool anything_wanted;
+    bool follow_due; /* what is wanted has changed since it was asked for */
     bool *quarantined; /* by instrument */
     uint32_t *planned; /* by instrument: CHANNEL_BITs of the plan */
     struct units *units;
@@ -89,6 +90,7 @@ struct session {
     enum status_state state;
     int64_t since_us;
     int64_t connected_ns; /* since when there has been a connection; 0: there is none */
+    int64_t asked_ns;     /* something was asked for last; meaningful while connected */
     bool missing_told;    /* what did not come in time */
     bool silent_checked;  /* whether symbols of which nothing came are listed at all */
     bool refusal_told;
@@ -134,6 +136,9 @@ void lane_connect(struct lane *lane);
 /* A connection beside the present one takes its place; nothing when that is under way. */
 void lane_replace(struct lane *lane, enum end_reason why);
 void lane_check(struct lane *lane, int64_t now_ns);
+
+/* When its connection's lifetime ends, by the session's numbers of now. */
+void lane_plan(struct lane *lane);
 
 /* To another URL, by a connection beside the present one. */
 void lane_move(struct lane *lane);
