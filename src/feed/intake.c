@@ -47,8 +47,9 @@ static void publish(struct member *member, struct instrument *instrument, const 
     enum channel channel = channel_of_event(event->type);
     uint32_t index = session_index(session, instrument);
     bool taken = publisher_event(session->publisher, member->source, instrument, event);
-    /* What a listening connection says again shows nothing about the others. */
-    if (!taken && !member->warm)
+    /* What a listening connection says again shows nothing about the others; and who goes on with
+     * an older state than clients have brings nothing. */
+    if (!taken && (!member->warm || event->type != EVENT_TRADE))
         return;
     struct unit *unit = units_at(session->units, index, channel);
     if (unit->state == UNIT_UNKNOWN && !member->warm)
@@ -58,7 +59,8 @@ static void publish(struct member *member, struct instrument *instrument, const 
 
 static void take_held(void *context, struct instrument *instrument, const struct event *event)
 {
-    publish(context, instrument, event);
+    if ((instrument->wanted & CHANNEL_BIT(CHANNEL_TRADE)) != 0) /* it may be given up meanwhile */
+        publish(context, instrument, event);
 }
 
 void member_cool(struct member *member)
