@@ -224,7 +224,7 @@ static void promote(struct lane *lane)
     plan_end(lane, link_opened_ns(lane->current->link));
     backoff_reset(&lane->replace_backoff);
     if (why == END_STALE)
-        units_looked(session->units, clock_monotonic_ns());
+        units_looked(session->units, true, clock_monotonic_ns());
     log_info("feed", log_text("msg", "connection replaced"),
              log_text("exchange", session->exchange->name),
              log_int("connection", link_connection(lane->current->link)),
@@ -243,7 +243,7 @@ static void replace_later(struct lane *lane)
     lane->next = NULL;
     lane->replace_ns = clock_monotonic_ns() + (int64_t)wait_ms * NS_PER_MS;
     if (lane->why == END_STALE)
-        units_looked(lane->session->units, clock_monotonic_ns());
+        units_looked(lane->session->units, false, clock_monotonic_ns());
 }
 
 static void dismiss_next(struct lane *lane)
@@ -450,8 +450,7 @@ void lane_check(struct lane *lane, int64_t now_ns)
 void lane_plan(struct lane *lane)
 {
     bool planned = lane->replace_ns == 0 || lane->why == END_LIFETIME; /* else it goes soon */
-    if (planned && lane->next == NULL && lane->current != NULL &&
-        link_is_open(lane->current->link))
+    if (planned && lane->next == NULL && lane->current != NULL && link_is_open(lane->current->link))
         plan_end(lane, link_opened_ns(lane->current->link));
 }
 

@@ -75,7 +75,7 @@ struct session {
     struct publisher *publisher;
     struct instruments *catalogue; /* what is wanted; link's instruments point into it */
     bool anything_wanted;
-    bool follow_due; /* what is wanted has changed since it was asked for */
+    bool follow_due;   /* what is wanted has changed since it was asked for */
     bool *quarantined; /* by instrument */
     uint32_t *planned; /* by instrument: CHANNEL_BITs of the plan */
     struct units *units;

@@ -88,6 +88,7 @@ static void unit_follow(struct units *units, struct unit *unit, bool wanted, int
     if (wanted && !watched) {
         /* What was made while nobody listened is missed (a gap says so), not stale. */
         unit->newest_us = unit->newest_id = 0;
+        unit->judged = false;
         watch_begin(&unit->watch, now_ns);
     } else if (!wanted && watched) {
         unit_end(units, unit);
@@ -156,7 +157,7 @@ static void unit_stale(struct units *units, uint32_t index, enum channel channel
     unit->state = UNIT_STALE;
     units->stale++;
     count(units->found_stale);
-    if (units->all_stale || units->channel_stale[channel])
+    if (unit->told || units->all_stale || units->channel_stale[channel])
         return;
     if (watch_suspects(&units->all, now_ns, units->allowed_ms)) {
         units->all_stale = true;
@@ -211,6 +212,14 @@ static int64_t event_id(const struct event *event)
     return slice_to_uint64(event->trade.id, INT64_MAX, &id) ? (int64_t)id : 0;
 }
 
+static void unit_fresh(struct units *units, struct unit *unit, uint32_t index, enum channel channel)
+{
+    if (!unit->told)
+        return;
+    unit->told = false;
+    tell(units, instruments_at(units->catalogue, index), channel, false);
+}
+
 void units_seen(struct units *units, uint32_t index, enum channel channel,
                 const struct event *event, int64_t now_ns)
 {
@@ -226,10 +235,7 @@ void units_seen(struct units *units, uint32_t index, enum channel channel,
     if (unit->state == UNIT_STALE)
         units->stale--;
     unit->state = UNIT_FINE;
-    if (!unit->told)
-        return;
-    unit->told = false;
-    tell(units, instruments_at(units->catalogue, index), channel, false);
+    unit_fresh(units, unit, index, channel);
 }
 
 /* ---- what is asked ---- */
@@ -248,13 +254,18 @@ static bool fact_newer(const struct unit *unit)
            unit->fact_us > unit->newest_us + CLOCK_STEP_US;
 }
 
-static void unit_quiet(struct units *units, struct unit *unit, enum channel channel, int64_t now_ns)
+static void unit_quiet(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
 {
+    struct unit *unit = units_at(units, index, channel);
     unit->state = UNIT_FINE;
+    unit->judged = true;
     count(units->found_quiet);
     watch_quiet(&unit->watch, now_ns);
     watch_quiet(&units->channels[channel], now_ns);
     watch_quiet(&units->all, now_ns);
+    all_fresh(units, now_ns);
+    channel_fresh(units, channel, now_ns);
+    unit_fresh(units, unit, index, channel);
 }
 
 /* Nothing has come to compare it with: what is made from now on must come. The next look is due as
@@ -264,13 +275,15 @@ static void unit_first_fact(struct units *units, struct unit *unit, int64_t now_
     unit->newest_us = unit->fact_us;
     unit->newest_id = unit->fact_id;
     unit->state = UNIT_FINE;
+    unit->judged = true;
     count(units->found_quiet);
     watch_begin(&unit->watch, now_ns);
 }
 
-static void unit_fact(struct units *units, struct unit *unit, enum channel channel,
+static void unit_fact(struct units *units, uint32_t index, enum channel channel,
                       const struct rest_fact *fact, int64_t now_ns)
 {
+    struct unit *unit = units_at(units, index, channel);
     bool book = channel == CHANNEL_BOOK || channel == CHANNEL_QUOTE;
     unit->fact_us = fact == NULL ? 0 : book ? fact->book_us : fact->trade_us;
     unit->fact_id = fact == NULL ? 0 : book ? fact->book_id : fact->trade_id;
@@ -289,7 +302,7 @@ static void unit_fact(struct units *units, struct unit *unit, enum channel chann
         return;
     }
     if (!fact_newer(unit)) {
-        unit_quiet(units, unit, channel, now_ns);
+        unit_quiet(units, index, channel, now_ns);
         return;
     }
     unit->state = UNIT_NEWER;
@@ -302,7 +315,7 @@ void units_fact(struct units *units, uint32_t index, uint32_t channels,
     for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
         struct unit *unit = units_at(units, index, (enum channel)c);
         if ((channels & CHANNEL_BIT(c)) != 0 && unit->state == UNIT_ASKED)
-            unit_fact(units, unit, (enum channel)c, fact, now_ns);
+            unit_fact(units, index, (enum channel)c, fact, now_ns);
     }
 }
 
@@ -316,13 +329,24 @@ void units_contradicted(struct units *units, uint32_t index, enum channel channe
     tell(units, instruments_at(units->catalogue, index), channel, true);
 }
 
-void units_looked(struct units *units, int64_t now_ns)
+/* What was newer is behind us now. */
+static void unit_again(struct units *units, struct unit *unit)
+{
+    unit->newest_us = unit->fact_us;
+    unit->newest_id = unit->fact_id;
+    unit->state = UNIT_SUSPECT;
+    units->stale--;
+}
+
+void units_looked(struct units *units, bool replaced, int64_t now_ns)
 {
     for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
         for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
             struct unit *unit = units_at(units, i, (enum channel)c);
             if (unit->state == UNIT_UNKNOWN)
-                unit_quiet(units, unit, (enum channel)c, now_ns);
+                unit_quiet(units, i, (enum channel)c, now_ns);
+            else if (unit->state == UNIT_STALE && replaced)
+                unit_again(units, unit);
         }
 }
 
@@ -376,7 +400,7 @@ bool units_any_quiet(struct units *units)
 {
     for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
         for (unsigned c = 0; c < CHANNEL_COUNT; c++)
-            if (units_at(units, i, (enum channel)c)->watch.quiet_ns != 0)
+            if (units_at(units, i, (enum channel)c)->judged)
                 return true;
     return false;
 }

@@ -26,6 +26,7 @@ enum unit_state {
 struct unit {
     struct watch watch;
     enum unit_state state;
+    bool judged;                  /* looked into, and found quiet, since it was asked for */
     bool told;                    /* stale by itself, not with its channel or exchange */
     int64_t newest_us, newest_id; /* of what came */
     int64_t fact_us, fact_id;     /* of what the exchange says elsewhere */
@@ -78,8 +79,12 @@ void units_fact(struct units *units, uint32_t index, uint32_t channels,
  * just now. */
 void units_contradicted(struct units *units, uint32_t index, enum channel channel);
 
-/* A fresh subscription has had its time: what it did not contradict is just quiet. */
-void units_looked(struct units *units, int64_t now_ns);
+/*
+ * A fresh subscription has had its time: what it did not contradict is just quiet. replaced: it
+ * carries the data from now on; then what is stale is asked about again, and is stale only while
+ * the exchange goes on without us (what was missed before is missed: a gap says so).
+ */
+void units_looked(struct units *units, bool replaced, int64_t now_ns);
 
 /* Whether any was looked into and found quiet, since it was asked for: silence is right then. */
 bool units_any_quiet(struct units *units);
