@@ -131,7 +131,7 @@ def texts_errors(texts):
 
 
 class Follower:
-    """A client in a thread, from the stream's first record on. It checks that seq grows by one, that
+    """A client in a thread, from the stream's first record on. It checks that seq grows by 1, that
     books are told by the rules, and each message against its schema; it keeps trades, statuses,
     gaps with `at`, the wall time (us) of their arrival. A context manager: leaving it fails when
     there are `problems`, unless something failed already."""
