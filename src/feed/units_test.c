@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is told stale, at which width, when, and when no more; with made-up time and facts. */
+#include "feed/units.h"
+
+#include "base/slice.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS INT64_C(1000000)
+#define SECOND (1000 * MS)
+#define START (1000 * SECOND)
+#define ALLOWED_MS 8000
+#define COUNT 3
+
+struct fixture {
+    struct instruments *catalogue;
+    struct units *units;
+    int64_t now_ns;
+    unsigned told[3]; /* as stale: of one channel of a symbol, of a channel, of everything */
+    char said[1024];  /* "all+ ticker+ S0.book- ": + stale, - fresh */
+    bool all, channel[CHANNEL_COUNT], unit[COUNT][CHANNEL_COUNT];
+};
+
+/* No scope is told twice in a row. */
+static void on_notice(void *context, const struct unit_scope *scope, bool stale)
+{
+    struct fixture *fixture = context;
+    char name[64] = "all";
+    bool *told = &fixture->all;
+    if (scope->instrument != NULL) {
+        size_t index = (size_t)(scope->instrument - instruments_at(fixture->catalogue, 0));
+        snprintf(name, sizeof name, "S%zu.%s", index, channel_names[scope->channel]);
+        told = &fixture->unit[index][scope->channel];
+    } else if (scope->channel != CHANNEL_COUNT) {
+        snprintf(name, sizeof name, "%s", channel_names[scope->channel]);
+        told = &fixture->channel[scope->channel];
+    }
+    assert_int_not_equal(*told, stale);
+    *told = stale;
+    fixture->told[scope->instrument != NULL ? 0 : scope->channel != CHANNEL_COUNT ? 1 : 2] += stale;
+    size_t size = strlen(fixture->said);
+    snprintf(fixture->said + size, sizeof fixture->said - size, "%s%c ", name, stale ? '+' : '-');
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->catalogue = instruments_create(COUNT, false);
+    for (unsigned i = 0; i < COUNT; i++) {
+        char text[16];
+        struct symbol symbol;
+        snprintf(text, sizeof text, "S%u-KRW", i);
+        assert_true(symbol_read(slice_of(text), &symbol));
+        struct instrument *instrument =
+            instruments_add(fixture->catalogue, &symbol, slice_of(text));
+        instrument->wanted = CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_BOOK);
+    }
+    fixture->units = units_create(fixture->catalogue, ALLOWED_MS, on_notice, fixture);
+    fixture->now_ns = START;
+    units_follow(fixture->units, fixture->now_ns);
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    units_destroy(fixture->units);
+    instruments_destroy(fixture->catalogue);
+    free(fixture);
+    return 0;
+}
+
+static void seen(struct fixture *fixture, uint32_t index, enum channel channel, int64_t id)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)id);
+    struct event event = {.type = channel == CHANNEL_TRADE ? EVENT_TRADE : EVENT_BOOK};
+    if (channel == CHANNEL_TRADE)
+        event.trade.id = slice_of(text);
+    else
+        event.order_id = id;
+    units_seen(fixture->units, index, channel, &event, fixture->now_ns);
+}
+
+static enum unit_state state_of(struct fixture *fixture, uint32_t index, enum channel channel)
+{
+    return units_at(fixture->units, index, channel)->state;
+}
+
+/* As the doctor does it: whoever is suspect is asked about, and the fact comes. */
+static void fact(struct fixture *fixture, uint32_t index, enum channel channel, int64_t id)
+{
+    struct rest_fact fact = {.trade_id = id, .book_id = id};
+    struct unit *unit = units_at(fixture->units, index, channel);
+    assert_int_equal(unit->state, UNIT_SUSPECT);
+    unit->state = UNIT_ASKED;
+    units_fact(fixture->units, index, CHANNEL_BIT(channel), id == 0 ? NULL : &fact,
+               fixture->now_ns);
+}
+
+static uint32_t pass(struct fixture *fixture, int64_t ms)
+{
+    uint32_t unknown;
+    fixture->now_ns += ms * MS;
+    return units_check(fixture->units, fixture->now_ns, &unknown);
+}
+
+/* Everything but these speaks every 500 ms, until the channel of this one is suspect. */
+static void speak_until_suspect(struct fixture *fixture, uint32_t index, enum channel channel,
+                                uint32_t silent_channels)
+{
+    int64_t id = 1000000;
+    for (int step = 0; state_of(fixture, index, channel) != UNIT_SUSPECT; step++) {
+        assert_true(step < 2 * ALLOWED_MS / 500);
+        for (uint32_t i = 0; i < COUNT; i++)
+            for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+                if ((silent_channels & CHANNEL_BIT(c)) == 0 &&
+                    (i != index || c != (unsigned)channel))
+                    seen(fixture, i, (enum channel)c, id + step);
+        pass(fixture, 500);
+    }
+}
+
+static void warm_up(struct fixture *fixture)
+{
+    for (int step = 1; step <= 20; step++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            seen(fixture, i, CHANNEL_TRADE, step);
+            seen(fixture, i, CHANNEL_BOOK, step);
+        }
+        assert_int_equal(pass(fixture, 500), 0);
+    }
+    assert_string_equal(fixture->said, "");
+}
+
+/* ---- widths ---- */
+
+static void one_symbols_channel_is_told_by_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0);
+    fact(fixture, 1, CHANNEL_BOOK, 25);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_BOOK), UNIT_NEWER);
+    assert_string_equal(fixture->said, ""); /* the grace: it may be on its way */
+    for (int i = 0; i < 3; i++) {
+        seen(fixture, 0, CHANNEL_BOOK, 2000000 + i);
+        seen(fixture, 0, CHANNEL_TRADE, 2000000 + i);
+        pass(fixture, 400);
+    }
+    assert_string_equal(fixture->said, "S1.book+ ");
+    assert_int_equal(units_stale(fixture->units), 1);
+    seen(fixture, 1, CHANNEL_BOOK, 26);
+    seen(fixture, 1, CHANNEL_BOOK, 27);
+    assert_string_equal(fixture->said, "S1.book+ S1.book- ");
+    assert_int_equal(units_stale(fixture->units), 0);
+}
+
+static void a_channel_is_told_as_a_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 0, CHANNEL_TRADE, CHANNEL_BIT(CHANNEL_TRADE));
+    for (uint32_t i = 0; i < COUNT; i++)
+        fact(fixture, i, CHANNEL_TRADE, 25);
+    for (int i = 0; i < 3; i++) {
+        seen(fixture, 0, CHANNEL_BOOK, 2000000 + i);
+        pass(fixture, 400);
+    }
+    assert_string_equal(fixture->said, "trade+ ");
+    assert_int_equal(units_stale(fixture->units), COUNT);
+    seen(fixture, 2, CHANNEL_TRADE, 26);
+    assert_string_equal(fixture->said, "trade+ trade- ");
+    assert_int_equal(units_stale(fixture->units), 0);
+}
+
+static void everything_is_told_as_the_exchange(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    while (pass(fixture, 100) == 0)
+        assert_true(fixture->now_ns < START + 30 * SECOND);
+    uint32_t asked = 0;
+    for (uint32_t i = 0; i < COUNT; i++)
+        if (state_of(fixture, i, CHANNEL_TRADE) == UNIT_SUSPECT && asked++ == 0)
+            fact(fixture, i, CHANNEL_TRADE, 25);
+    assert_true(asked > 0);
+    pass(fixture, 1000);
+    assert_string_equal(fixture->said, "all+ ");
+    seen(fixture, 0, CHANNEL_BOOK, 26);
+    assert_string_equal(fixture->said, "all+ all- ");
+    assert_int_equal(units_stale(fixture->units), 0);
+}
+
+/* What came back with the exchange is watched by itself: still silent, it is told by itself. */
+static void who_stays_away_is_told_afterwards(void **state)
+{
+    struct fixture *fixture = *state;
+    everything_is_told_as_the_exchange(state);
+    fixture->said[0] = '\0';
+    int64_t id = 3000000;
+    for (int step = 0; step < 60 && fixture->said[0] == '\0'; step++) {
+        for (uint32_t i = 0; i < COUNT; i++)
+            for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+                if (i != 2 || c != CHANNEL_TRADE)
+                    seen(fixture, i, (enum channel)c, id + step);
+        pass(fixture, 200);
+        if (state_of(fixture, 2, CHANNEL_TRADE) == UNIT_SUSPECT)
+            fact(fixture, 2, CHANNEL_TRADE, 30);
+    }
+    assert_string_equal(fixture->said, "S2.trade+ ");
+}
+
+/* ---- facts ---- */
+
+static void a_quiet_market_is_not_stale(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    for (int step = 0; step < 600; step++) {
+        for (uint32_t i = 0; i < COUNT; i++)
+            for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+                if (state_of(fixture, i, (enum channel)c) == UNIT_SUSPECT)
+                    fact(fixture, i, (enum channel)c, 20); /* what came last */
+        pass(fixture, 100);
+    }
+    assert_string_equal(fixture->said, "");
+}
+
+static void what_comes_within_the_grace_is_no_stall(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0);
+    fact(fixture, 1, CHANNEL_BOOK, 25);
+    pass(fixture, 500);
+    seen(fixture, 1, CHANNEL_BOOK, 25);
+    pass(fixture, 600);
+    assert_string_equal(fixture->said, "");
+}
+
+/* Before anything has come there is nothing to compare a fact with: the next one counts. */
+static void what_was_made_before_it_was_asked_for_is_no_proof(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    units_stop(fixture->units); /* the connection was lost, trade 21 made, and it is back */
+    units_follow(fixture->units, fixture->now_ns);
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    fact(fixture, 1, CHANNEL_TRADE, 21);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_FINE);
+    int64_t looked_ns = fixture->now_ns;
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    assert_true(fixture->now_ns - looked_ns <= (ALLOWED_MS / 2 + 500) * MS);
+    fact(fixture, 1, CHANNEL_TRADE, 21);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_FINE);
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    fact(fixture, 1, CHANNEL_TRADE, 22);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_NEWER);
+}
+
+static void a_fact_that_cannot_be_compared_says_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rest_fact late = {.trade_us = INT64_MAX};
+    warm_up(fixture); /* ids only */
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    units_at(fixture->units, 1, CHANNEL_TRADE)->state = UNIT_ASKED;
+    units_fact(fixture->units, 1, CHANNEL_BIT(CHANNEL_TRADE), &late, fixture->now_ns);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_UNKNOWN);
+}
+
+static void times_count_where_ids_do_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event event = {.type = EVENT_TRADE, .exchange_us = 5000000};
+    struct rest_fact same = {.trade_us = 5000900}, newer = {.trade_us = 5002000};
+    struct unit *unit = units_at(fixture->units, 0, CHANNEL_TRADE);
+    event.trade.id = SLICE("a-b");
+    units_seen(fixture->units, 0, CHANNEL_TRADE, &event, fixture->now_ns);
+    unit->state = UNIT_ASKED;
+    units_fact(fixture->units, 0, CHANNEL_BIT(CHANNEL_TRADE), &same, fixture->now_ns);
+    assert_int_equal(unit->state, UNIT_FINE); /* cut to milliseconds elsewhere */
+    unit->state = UNIT_ASKED;
+    units_fact(fixture->units, 0, CHANNEL_BIT(CHANNEL_TRADE), &newer, fixture->now_ns);
+    assert_int_equal(unit->state, UNIT_NEWER);
+}
+
+static void facts_that_nobody_waits_for_change_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rest_fact newer = {.trade_id = 99, .book_id = 99};
+    warm_up(fixture);
+    units_fact(fixture->units, 1, UINT32_MAX, &newer, fixture->now_ns);
+    pass(fixture, 2000);
+    assert_string_equal(fixture->said, "");
+}
+
+/* ---- a fresh subscription ---- */
+
+static void a_fresh_subscription_that_brings_something_contradicts(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t unknown = 0;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0);
+    fact(fixture, 1, CHANNEL_BOOK, 0);
+    units_check(fixture->units, fixture->now_ns, &unknown);
+    assert_int_equal(unknown, 1);
+    units_contradicted(fixture->units, 1, CHANNEL_BOOK);
+    seen(fixture, 1, CHANNEL_BOOK, 30);
+    assert_string_equal(fixture->said, "S1.book+ S1.book- ");
+    assert_int_equal(units_stale(fixture->units), 0);
+}
+
+static void a_fresh_subscription_that_brings_nothing_shows_quiet(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t unknown = 0;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0);
+    fact(fixture, 1, CHANNEL_BOOK, 0);
+    units_looked(fixture->units, fixture->now_ns);
+    assert_int_equal(units_check(fixture->units, fixture->now_ns, &unknown), 0);
+    assert_int_equal(unknown, 0);
+    assert_string_equal(fixture->said, "");
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0); /* it is looked at again */
+}
+
+/* ---- what is watched ---- */
+
+static void what_is_not_wanted_is_not_watched(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        instruments_at(fixture->catalogue, i)->wanted = 0;
+    units_follow(fixture->units, fixture->now_ns);
+    assert_int_equal(pass(fixture, 10 * ALLOWED_MS), 0);
+    assert_int_equal(units_age_ns(fixture->units, fixture->now_ns), -1);
+}
+
+static void a_stop_ends_what_was_stale(void **state)
+{
+    struct fixture *fixture = *state;
+    one_symbols_channel_is_told_by_itself(state);
+    speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0);
+    fact(fixture, 1, CHANNEL_BOOK, 4000000);
+    pass(fixture, 1000);
+    assert_int_equal(units_stale(fixture->units), 1);
+    units_stop(fixture->units);
+    assert_int_equal(units_stale(fixture->units), 0);
+    memset(fixture->unit, 0, sizeof fixture->unit); /* `down` says it for them */
+    memset(fixture->channel, 0, sizeof fixture->channel);
+    fixture->all = false;
+    assert_int_equal(pass(fixture, 10 * ALLOWED_MS), 0);
+    units_follow(fixture->units, fixture->now_ns);
+    assert_int_equal(pass(fixture, 100), 0);
+    assert_true(pass(fixture, ALLOWED_MS / 2) > 0); /* nothing came since */
+}
+
+/* ---- anything ---- */
+
+struct source { /* one channel of one symbol, as the exchange makes it */
+    int64_t interval_ms, next_ns;
+    int64_t id, sent_id;
+    int64_t missed_ns; /* when the first one was made that was not sent; 0: none */
+    int64_t sent_ns;
+    int64_t told_ns; /* was told stale last, by itself or with others */
+    bool stopped;
+    int64_t answer_ns; /* it was asked about; 0: it was not */
+};
+
+struct world {
+    struct fixture *fixture;
+    uint64_t random;
+    struct source source[COUNT][CHANNEL_COUNT];
+};
+
+static uint32_t below(struct world *world, uint32_t bound)
+{
+    world->random ^= world->random << 13;
+    world->random ^= world->random >> 7;
+    world->random ^= world->random << 17;
+    return (uint32_t)(world->random >> 33) % bound;
+}
+
+static void source_run(struct world *world, uint32_t i, enum channel channel)
+{
+    struct fixture *fixture = world->fixture;
+    struct source *source = &world->source[i][channel];
+    if (fixture->now_ns < source->next_ns)
+        return;
+    source->next_ns = fixture->now_ns +
+                      (source->interval_ms / 2 + below(world, (uint32_t)source->interval_ms)) * MS;
+    source->id++;
+    if (source->stopped) {
+        if (source->missed_ns == 0)
+            source->missed_ns = fixture->now_ns;
+        return;
+    }
+    seen(fixture, i, channel, source->id);
+    source->missed_ns = 0;
+    source->sent_ns = fixture->now_ns;
+    assert_false(fixture->all || fixture->channel[channel] || fixture->unit[i][channel]);
+}
+
+static void source_answer(struct world *world, uint32_t i, enum channel channel)
+{
+    struct fixture *fixture = world->fixture;
+    struct source *source = &world->source[i][channel];
+    struct rest_fact fact = {.trade_id = source->id, .book_id = source->id};
+    struct unit *unit = units_at(fixture->units, i, channel);
+    if (source->answer_ns == 0 && unit->state == UNIT_SUSPECT) {
+        unit->state = UNIT_ASKED;
+        source->answer_ns = fixture->now_ns + below(world, 300) * MS;
+    } else if (source->answer_ns != 0 && fixture->now_ns >= source->answer_ns) {
+        source->answer_ns = 0;
+        units_fact(fixture->units, i, CHANNEL_BIT(channel), &fact, fixture->now_ns);
+    }
+}
+
+static void source_judge(struct world *world, uint32_t i, enum channel channel)
+{
+    struct fixture *fixture = world->fixture;
+    struct source *source = &world->source[i][channel];
+    /* When something wider is told as fresh, whoever is silent still is looked at anew. */
+    if (fixture->all || fixture->channel[channel] || fixture->unit[i][channel])
+        source->told_ns = fixture->now_ns;
+    int64_t since_ns = source->missed_ns > source->told_ns ? source->missed_ns : source->told_ns;
+    /* A look at least every ALLOWED_MS, an answer within 300 ms, a grace of one second; what speaks
+     * often is noticed within what is allowed. */
+    int64_t most_ms = source->interval_ms <= ALLOWED_MS / 16 ? ALLOWED_MS : ALLOWED_MS + 1500;
+    if (source->missed_ns != 0)
+        assert_in_range(fixture->now_ns - since_ns, 0, most_ms * MS);
+    if (fixture->unit[i][channel])
+        assert_int_not_equal(source->missed_ns, 0);
+}
+
+static void world_step(struct world *world)
+{
+    static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_BOOK};
+    for (uint32_t i = 0; i < COUNT; i++)
+        for (size_t c = 0; c < COUNT_OF(channels); c++) {
+            source_run(world, i, channels[c]);
+            source_answer(world, i, channels[c]);
+        }
+    pass(world->fixture, 100);
+    for (uint32_t i = 0; i < COUNT; i++)
+        for (size_t c = 0; c < COUNT_OF(channels); c++)
+            source_judge(world, i, channels[c]);
+}
+
+/* Some of it stops, or goes on: one, a channel, or all. */
+static void world_turn(struct world *world)
+{
+    bool stopped = below(world, 2) == 0;
+    uint32_t width = below(world, 3), one = below(world, COUNT);
+    enum channel channel = below(world, 2) == 0 ? CHANNEL_TRADE : CHANNEL_BOOK;
+    for (uint32_t i = 0; i < COUNT; i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            if (width == 2 || ((unsigned)channel == c && (width == 1 || i == one)))
+                world->source[i][c].stopped = stopped;
+}
+
+/* Random data with random stops: what is stopped is told in time, what is quiet is never told. */
+static void whatever_stops_is_told_and_nothing_else(void **state)
+{
+    static const int64_t intervals_ms[] = {100, 300, 500, 2000, 10000, 40000};
+    unsigned told[3] = {0};
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        setup(state);
+        struct fixture *fixture = *state;
+        struct world world = {.fixture = fixture, .random = seed * 7919};
+        for (uint32_t i = 0; i < COUNT; i++)
+            for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+                world.source[i][c].interval_ms =
+                    intervals_ms[below(&world, COUNT_OF(intervals_ms))];
+        for (int step = 0; step < 6000; step++) {
+            if (step > 600 && below(&world, 300) == 0)
+                world_turn(&world);
+            world_step(&world);
+        }
+        for (size_t i = 0; i < COUNT_OF(told); i++)
+            told[i] += fixture->told[i];
+        teardown(state);
+    }
+    for (size_t i = 0; i < COUNT_OF(told); i++)
+        assert_true(told[i] > 100); /* each width was tried */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(one_symbols_channel_is_told_by_itself),
+        TEST(a_channel_is_told_as_a_whole),
+        TEST(everything_is_told_as_the_exchange),
+        TEST(who_stays_away_is_told_afterwards),
+        TEST(a_quiet_market_is_not_stale),
+        TEST(what_comes_within_the_grace_is_no_stall),
+        TEST(what_was_made_before_it_was_asked_for_is_no_proof),
+        TEST(a_fact_that_cannot_be_compared_says_nothing),
+        TEST(times_count_where_ids_do_not),
+        TEST(facts_that_nobody_waits_for_change_nothing),
+        TEST(a_fresh_subscription_that_brings_something_contradicts),
+        TEST(a_fresh_subscription_that_brings_nothing_shows_quiet),
+        TEST(what_is_not_wanted_is_not_watched),
+        TEST(a_stop_ends_what_was_stale),
+        cmocka_unit_test(whatever_stops_is_told_and_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
