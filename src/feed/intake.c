@@ -41,20 +41,33 @@ void member_end(struct member *member)
 
 /* ---- holding ---- */
 
+/* Whether it shows that the units' data comes. */
+static bool shows_life(struct member *member, struct instrument *instrument,
+                       const struct event *event, bool taken)
+{
+    struct units *units = member->session->units;
+    enum channel channel = channel_of_event(event->type);
+    uint32_t index = session_index(member->session, instrument);
+    enum unit_state state = units_at(units, index, channel)->state;
+    /* What a listening connection brings is a fact about those that are judged: do they bring it?
+     */
+    if (!member->warm && (state == UNIT_UNKNOWN || state == UNIT_NEWER)) {
+        if (taken)
+            units_contradicted(units, index, channel, event, clock_monotonic_ns());
+        return false;
+    }
+    /* Who goes on with an older state than another one brought brings nothing. */
+    return taken || (member->warm &&
+                     (event->type == EVENT_TRADE || units_newer(units, index, channel, event)));
+}
+
 static void publish(struct member *member, struct instrument *instrument, const struct event *event)
 {
     struct session *session = member->session;
-    enum channel channel = channel_of_event(event->type);
-    uint32_t index = session_index(session, instrument);
     bool taken = publisher_event(session->publisher, member->source, instrument, event);
-    /* What a listening connection says again shows nothing about the others; and who goes on with
-     * an older state than clients have brings nothing. */
-    if (!taken && (!member->warm || event->type != EVENT_TRADE))
-        return;
-    struct unit *unit = units_at(session->units, index, channel);
-    if (unit->state == UNIT_UNKNOWN && !member->warm)
-        units_contradicted(session->units, index, channel);
-    units_seen(session->units, index, channel, event, clock_monotonic_ns());
+    if (shows_life(member, instrument, event, taken))
+        units_seen(session->units, session_index(session, instrument),
+                   channel_of_event(event->type), event, clock_monotonic_ns());
 }
 
 static void take_held(void *context, struct instrument *instrument, const struct event *event)

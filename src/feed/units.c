@@ -8,6 +8,7 @@
 
 #define NS_PER_MS 1000000
 #define GRACE_MS 1000
+#define WITNESSES 3
 #define CLOCK_STEP_US 1000 /* REST and WebSocket times of one thing may be cut differently */
 
 struct units {
@@ -141,16 +142,20 @@ static void tell(struct units *units, const struct instrument *instrument, enum 
     units->notice(units->context, &scope, stale);
 }
 
-/* More than one instrument has this channel: else the unit says it better. */
-static bool channel_is_wide(const struct units *units, enum channel channel)
+/* Another unit, of this channel or (CHANNEL_COUNT) of any other, that is behind as well. */
+static bool has_witness(struct units *units, const struct unit *but, enum channel channel)
 {
-    unsigned count = 0;
-    for (uint32_t i = 0; i < instruments_count(units->catalogue) && count < 2; i++)
-        count += (instruments_at(units->catalogue, i)->wanted & CHANNEL_BIT(channel)) != 0;
-    return count > 1;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            const struct unit *unit = units_at(units, i, (enum channel)c);
+            if ((channel == CHANNEL_COUNT || channel == (enum channel)c) && unit != but &&
+                (unit->state == UNIT_STALE || unit->state == UNIT_NEWER))
+                return true;
+        }
+    return false;
 }
 
-/* At the widest level that is as silent as its own rate forbids. */
+/* At the widest level that is as silent as its own rate forbids, and has another witness. */
 static void unit_stale(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
 {
     struct unit *unit = units_at(units, index, channel);
@@ -159,11 +164,12 @@ static void unit_stale(struct units *units, uint32_t index, enum channel channel
     count(units->found_stale);
     if (unit->told || units->all_stale || units->channel_stale[channel])
         return;
-    if (watch_suspects(&units->all, now_ns, units->allowed_ms)) {
+    if (watch_suspects(&units->all, now_ns, units->allowed_ms) &&
+        has_witness(units, unit, CHANNEL_COUNT)) {
         units->all_stale = true;
         tell(units, NULL, CHANNEL_COUNT, true);
-    } else if (channel_is_wide(units, channel) &&
-               watch_suspects(&units->channels[channel], now_ns, units->allowed_ms)) {
+    } else if (watch_suspects(&units->channels[channel], now_ns, units->allowed_ms) &&
+               has_witness(units, unit, channel)) {
         units->channel_stale[channel] = true;
         tell(units, NULL, channel, true);
     } else {
@@ -319,14 +325,23 @@ void units_fact(struct units *units, uint32_t index, uint32_t channels,
     }
 }
 
-void units_contradicted(struct units *units, uint32_t index, enum channel channel)
+bool units_newer(struct units *units, uint32_t index, enum channel channel,
+                 const struct event *event)
+{
+    const struct unit *unit = units_at(units, index, channel);
+    return event_id(event) > unit->newest_id || event->exchange_us > unit->newest_us;
+}
+
+void units_contradicted(struct units *units, uint32_t index, enum channel channel,
+                        const struct event *event, int64_t now_ns)
 {
     struct unit *unit = units_at(units, index, channel);
-    unit->state = UNIT_STALE;
-    unit->told = true;
-    units->stale++;
-    count(units->found_stale);
-    tell(units, instruments_at(units->catalogue, index), channel, true);
+    if (channel == CHANNEL_TICKER || unit->state != UNIT_UNKNOWN)
+        return;
+    unit->fact_us = event->exchange_us;
+    unit->fact_id = event_id(event);
+    unit->state = UNIT_NEWER;
+    unit->decide_ns = now_ns + grace_ns(units);
 }
 
 /* What was newer is behind us now. */
@@ -359,21 +374,29 @@ static void unit_check(struct units *units, uint32_t index, enum channel channel
         unit_stale(units, index, channel, now_ns);
 }
 
-/* What spoke last in a channel (CHANNEL_COUNT: in any) that is silent now is the first to ask
- * about. */
-static void suspect_last(struct units *units, enum channel channel)
+static struct unit *last_seen(struct units *units, enum channel channel)
 {
     struct unit *last = NULL;
     for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
         for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
             struct unit *unit = units_at(units, i, (enum channel)c);
-            if ((channel == CHANNEL_COUNT || channel == (enum channel)c) &&
-                unit->watch.seen_ns != 0 &&
+            bool asked_for = channel == CHANNEL_COUNT || channel == (enum channel)c;
+            if (asked_for && unit->state == UNIT_FINE && unit->watch.seen_ns != 0 &&
                 (last == NULL || unit->watch.seen_ns > last->watch.seen_ns))
                 last = unit;
         }
-    if (last != NULL && last->state == UNIT_FINE)
-        last->state = UNIT_SUSPECT;
+    return last;
+}
+
+/* What spoke last in a channel (CHANNEL_COUNT: in any) that is silent now is the first to ask
+ * about: some of it, because one alone would be no witness of the others. */
+static void suspect_last(struct units *units, enum channel channel)
+{
+    for (int i = 0; i < WITNESSES; i++) {
+        struct unit *unit = last_seen(units, channel);
+        if (unit != NULL)
+            unit->state = UNIT_SUSPECT;
+    }
 }
 
 uint32_t units_check(struct units *units, int64_t now_ns, uint32_t *ret_unknown)

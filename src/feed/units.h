@@ -75,9 +75,14 @@ uint32_t units_check(struct units *units, int64_t now_ns, uint32_t *ret_unknown)
 void units_fact(struct units *units, uint32_t index, uint32_t channels,
                 const struct rest_fact *fact, int64_t now_ns);
 
-/* A fresh subscription brought something newer of a unit that was UNIT_UNKNOWN: it was stale, until
- * just now. */
-void units_contradicted(struct units *units, uint32_t index, enum channel channel);
+/* A fresh subscription brought this of a unit about which nothing was known: the others have a
+ * moment's grace to bring it as well. A ticker is no proof: its time may be that of its writing. */
+void units_contradicted(struct units *units, uint32_t index, enum channel channel,
+                        const struct event *event, int64_t now_ns);
+
+/* Whether this is newer than all that came. */
+bool units_newer(struct units *units, uint32_t index, enum channel channel,
+                 const struct event *event);
 
 /*
  * A fresh subscription has had its time: what it did not contradict is just quiet. replaced: it
