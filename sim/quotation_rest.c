@@ -18,8 +18,8 @@ typedef void path_fn(struct venue_run *run, const struct rest_request *request,
 
 struct path {
     const char *path;
-    enum quotation_group group;
     path_fn *answer;
+    enum quotation_group group;
     bool upbit_only;
 };
 
@@ -288,12 +288,12 @@ static void trades_answer(struct venue_run *run, const struct rest_request *requ
 }
 
 static const struct path paths[] = {
-    {"/v1/market/all", QUOTATION_GROUP_MARKET, markets_answer, false},
-    {"/v1/orderbook", QUOTATION_GROUP_BOOK, books_answer, false},
-    {"/v1/orderbook/instruments", QUOTATION_GROUP_BOOK, instruments_answer, true},
-    {"/v1/ticker", QUOTATION_GROUP_TICKER, tickers_answer, false},
-    {"/v1/ticker/all", QUOTATION_GROUP_TICKER, all_tickers_answer, true},
-    {"/v1/trades/ticks", QUOTATION_GROUP_TRADES, trades_answer, false},
+    {"/v1/market/all", markets_answer, QUOTATION_GROUP_MARKET, false},
+    {"/v1/orderbook", books_answer, QUOTATION_GROUP_BOOK, false},
+    {"/v1/orderbook/instruments", instruments_answer, QUOTATION_GROUP_BOOK, true},
+    {"/v1/ticker", tickers_answer, QUOTATION_GROUP_TICKER, false},
+    {"/v1/ticker/all", all_tickers_answer, QUOTATION_GROUP_TICKER, true},
+    {"/v1/trades/ticks", trades_answer, QUOTATION_GROUP_TRADES, false},
 };
 
 static const struct path *path_find(const struct quotation_style *style, struct slice path)

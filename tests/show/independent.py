@@ -372,6 +372,13 @@ def run_frames(simulator, folder, commands):
 
 # ---- all of it ----
 
+def broken_limits(simulator):
+    """What the libraries broke of the exchanges' rules; told, but nothing that we vouch for."""
+    venues = simulator.ask("/sim/stats")["venues"]
+    return {f"{name} {rule}": count for name, venue in venues.items()
+            for rule, count in venue["limits_broken"].items() if count}
+
+
 def wait_trades(library, subscriptions, least, failing):
     try:
         wait_until(lambda: library.alive() and library.has_trades(subscriptions, least), TRADES_S,
@@ -422,17 +429,16 @@ def run_all(folder):
         python = install_python()
     except Missing as why:
         skipped.append(str(why))
-    with Simulator(folder) as simulator:
-        if python is not None:
+    figures["limits_broken"] = {}
+    if python is not None:
+        with Simulator(folder) as simulator:
             run_libraries(simulator, python, figures, failing)
-        say("independent: frames")
+            figures["limits_broken"]["ccxt, cryptofeed"] = broken_limits(simulator)
+    say("independent: frames")
     with Simulator(folder) as simulator:
         figures["frames"], wrong = run_frames(simulator, folder, frames)
+        figures["limits_broken"]["frames"] = broken_limits(simulator)
         failing += wrong
-        broken = {name: venue["limits_broken"]
-                  for name, venue in simulator.ask("/sim/stats")["venues"].items()
-                  if any(venue["limits_broken"].values())}
-    figures["limits_broken"] = broken
     figures["interpreted_otherwise"] = [CCXT_OLD_SIDES]
     return figures, failing, skipped
 
