@@ -155,6 +155,15 @@ static bool has_witness(struct units *units, const struct unit *but, enum channe
     return false;
 }
 
+/* As long as its own rate forbids; that one of it was found quiet says nothing here. */
+static bool is_silent(const struct units *units, const struct watch *watch, int64_t now_ns)
+{
+    struct watch own = *watch;
+    own.quiet_ns = 0;
+    own.looks = 0;
+    return watch_suspects(&own, now_ns, units->allowed_ms);
+}
+
 /* At the widest level that is as silent as its own rate forbids, and has another witness. */
 static void unit_stale(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
 {
@@ -164,11 +173,10 @@ static void unit_stale(struct units *units, uint32_t index, enum channel channel
     count(units->found_stale);
     if (unit->told || units->all_stale || units->channel_stale[channel])
         return;
-    if (watch_suspects(&units->all, now_ns, units->allowed_ms) &&
-        has_witness(units, unit, CHANNEL_COUNT)) {
+    if (is_silent(units, &units->all, now_ns) && has_witness(units, unit, CHANNEL_COUNT)) {
         units->all_stale = true;
         tell(units, NULL, CHANNEL_COUNT, true);
-    } else if (watch_suspects(&units->channels[channel], now_ns, units->allowed_ms) &&
+    } else if (is_silent(units, &units->channels[channel], now_ns) &&
                has_witness(units, unit, channel)) {
         units->channel_stale[channel] = true;
         tell(units, NULL, channel, true);
@@ -178,13 +186,15 @@ static void unit_stale(struct units *units, uint32_t index, enum channel channel
     }
 }
 
-/* Units that were stale together with something wider are watched by themselves again. */
+/* What was stale together with something wider, or was just being judged, is watched by itself
+ * again. */
 static void unit_alone(struct units *units, struct unit *unit, int64_t now_ns)
 {
-    if (unit->state != UNIT_STALE || unit->told)
+    if (unit->state == UNIT_FINE || unit->told)
         return;
+    if (unit->state == UNIT_STALE)
+        units->stale--;
     unit->state = UNIT_FINE;
-    units->stale--;
     watch_begin(&unit->watch, now_ns);
 }
 
@@ -365,12 +375,34 @@ void units_looked(struct units *units, bool replaced, int64_t now_ns)
         }
 }
 
+static bool anything_pending(struct units *units)
+{
+    for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            enum unit_state state = units_at(units, i, (enum channel)c)->state;
+            if (state == UNIT_SUSPECT || state == UNIT_ASKED)
+                return true;
+        }
+    return false;
+}
+
+/* Something wider is silent, and others are being asked about: their answers say how wide. */
+static bool awaits_witness(struct units *units, const struct unit *unit, enum channel channel,
+                           int64_t now_ns)
+{
+    bool silent = is_silent(units, &units->all, now_ns) ||
+                  is_silent(units, &units->channels[channel], now_ns);
+    return silent && now_ns - unit->decide_ns < grace_ns(units) &&
+           !has_witness(units, unit, CHANNEL_COUNT) && anything_pending(units);
+}
+
 static void unit_check(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
 {
     struct unit *unit = units_at(units, index, channel);
     if (unit->state == UNIT_FINE && watch_suspects(&unit->watch, now_ns, units->allowed_ms))
         unit->state = UNIT_SUSPECT;
-    else if (unit->state == UNIT_NEWER && now_ns >= unit->decide_ns)
+    else if (unit->state == UNIT_NEWER && now_ns >= unit->decide_ns &&
+             !awaits_witness(units, unit, channel, now_ns))
         unit_stale(units, index, channel, now_ns);
 }
 
