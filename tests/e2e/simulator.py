@@ -12,9 +12,11 @@ from harness import PATIENCE, TICKWIRE, clean_environment
 
 
 class Simulator:
-    """A running simulator on a free port; a context manager."""
+    """A running simulator on a free port; a context manager. One that speaks TLS is asked with the
+    `context` of a client."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, context=None):
+        self.context = context
         self.process = subprocess.Popen(
             [TICKWIRE, "simulate", "--listen", "127.0.0.1:0", *arguments],
             env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -44,10 +46,11 @@ class Simulator:
     def fetch(self, path, body=None, headers=None):
         """(status, headers, body as text)."""
         data = None if body is None else json.dumps(body).encode()
+        scheme = "http" if self.context is None else "https"
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers or {})
+            f"{scheme}://127.0.0.1:{self.port}{path}", data=data, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE, context=self.context) as answer:
                 return answer.status, answer.headers, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

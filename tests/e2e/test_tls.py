@@ -36,8 +36,9 @@ class Authority:
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
                 str(self.folder / f"{name}.key"))
 
-    def issue(self, name, names=SAN):
-        """(certificate, key) as paths of PEM files; again: another one under the same name."""
+    def issue(self, name, names=SAN, days=2):
+        """(certificate, key) as paths of PEM files; again: another one under the same name. Less
+        than 0 days: it has expired."""
         request, extension, certificate = (
             str(self.folder / f"{name}.{ending}") for ending in ("csr", "ext", "pem"))
         self._openssl("req", "-new", *self._key(name), "-out", request, "-subj", f"/CN={name}")
@@ -45,7 +46,7 @@ class Authority:
             out.write(names)
         self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey",
                       str(self.folder / "ca.key"), "-CAcreateserial", "-out", certificate, "-days",
-                      "2", "-extfile", extension)
+                      str(days), "-extfile", extension)
         return certificate, str(self.folder / f"{name}.key")
 
     def trusting(self, version=None):
