@@ -418,6 +418,18 @@ static void what_is_dropped_and_comes_again_is_told_once_each(void **state)
     assert_int_equal(said_count(fixture, "\"type\":\"gap\""), 0);
 }
 
+static void what_is_traded_while_dropped_is_not_missing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->exchange.trade_ids_consecutive = false;
+    put_live(fixture, 0, 7);
+    publisher_drop(fixture->publisher, fixture->instrument, BOTH, SLICE("gone"));
+    lose(fixture);
+    put_live(fixture, 0, 9);
+    publisher_missing(fixture->publisher, fixture->instrument, wall_us(fixture));
+    assert_int_equal(said_count(fixture, "no connection"), 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -434,6 +446,7 @@ int main(void)
         TEST(an_exchange_that_begins_anew_is_followed),
         TEST(a_book_that_does_not_come_is_declared_once),
         TEST(what_is_dropped_and_comes_again_is_told_once_each),
+        TEST(what_is_traded_while_dropped_is_not_missing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
