@@ -40,7 +40,8 @@ struct doctor {
     int64_t markets_ns; /* asked last; 0: never */
     int64_t next_ns;    /* not before */
     struct backoff backoff;
-    uint32_t cursor; /* so that everybody's turn comes */
+    uint32_t cursor;       /* so that everybody's turn comes */
+    uint32_t tickers_most; /* asked for at once; fewer after a list was refused */
     bool books_next;
     char rest_url[LIMIT_URL];
 };
@@ -56,6 +57,7 @@ struct doctor *doctor_create(const struct doctor_options *options,
     bool fits = slice_copy(slice_of(options->rest_url), doctor->rest_url, sizeof doctor->rest_url);
     assert(fits); /* the settings have bounded it */
     (void)fits;
+    doctor->tickers_most = TICKERS_MAX;
     doctor->listed = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *doctor->listed);
     return doctor;
 }
@@ -172,6 +174,44 @@ static void no_answer(struct doctor *doctor, const char *reason, struct slice wo
              log_slice("words", words), log_int("next_ms", wait_ms));
 }
 
+static bool is_pause(unsigned status)
+{
+    return status == 429 || status == 418 || status == 403;
+}
+
+/* One symbol that is not listed fails the request for all of them. */
+static bool list_refused(const struct doctor *doctor, unsigned status)
+{
+    return doctor->question.kind == REST_TICKERS && doctor->question.count > 1 && status >= 400 &&
+           status < 500 && !is_pause(status);
+}
+
+/* They are asked about again, fewer at once, until the one stands alone; the list of markets may
+ * name it. */
+static void ask_fewer(struct doctor *doctor)
+{
+    struct question *question = &doctor->question;
+    doctor->tickers_most = question->count / 2;
+    doctor->markets_wanted = true;
+    doctor->cursor = question->index[0];
+    for (uint32_t i = 0; i < question->count; i++)
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+            struct unit *unit =
+                units_at(doctor->options.units, question->index[i], (enum channel)c);
+            if ((question->channels & CHANNEL_BIT(c)) != 0 && unit->state == UNIT_ASKED)
+                unit->state = UNIT_SUSPECT;
+        }
+    question->count = 0;
+}
+
+/* Back to long lists, step by step. */
+static void ask_more(struct doctor *doctor)
+{
+    doctor->tickers_most *= 2;
+    if (doctor->tickers_most > TICKERS_MAX)
+        doctor->tickers_most = TICKERS_MAX;
+}
+
 static bool read_answer(struct doctor *doctor, const struct http_client_result *result)
 {
     struct slice note = {0};
@@ -199,15 +239,19 @@ static void on_done(void *context, const struct http_client_result *result)
     unsigned status = result->status;
     doctor->client = NULL;
     note_headers(doctor, result);
-    if (read_answer(doctor, result)) {
+    if (list_refused(doctor, status)) {
+        ask_fewer(doctor);
+    } else if (read_answer(doctor, result)) {
         backoff_reset(&doctor->backoff);
+        if (doctor->question.kind == REST_TICKERS)
+            ask_more(doctor);
         if (doctor->question.kind == REST_MARKETS)
             end_markets(doctor);
     } else if (doctor->question.kind == REST_MARKETS) {
         doctor->markets_wanted = true; /* still */
     }
     leave_unanswered(doctor);
-    if (status == 429 || status == 418 || status == 403) {
+    if (is_pause(status)) {
         egress_pause(doctor->options.egress, status, result->retry_after_s, clock_monotonic_ns());
         doctor->callbacks.paused(doctor->context);
     }
@@ -331,7 +375,8 @@ static void ask_markets(struct doctor *doctor, int64_t now_ns)
 static void ask_about(struct doctor *doctor, bool books, int64_t now_ns)
 {
     doctor->question.kind = books ? REST_BOOK : REST_TICKERS;
-    if (gather(doctor, books ? BOOK_CHANNELS : TRADE_CHANNELS, books ? 1 : TICKERS_MAX) > 0)
+    if (gather(doctor, books ? BOOK_CHANNELS : TRADE_CHANNELS, books ? 1 : doctor->tickers_most) >
+        0)
         try_question(doctor, now_ns);
 }
 
