@@ -239,6 +239,7 @@ static void run_begin(struct run *run, const struct fault *fault)
         if (run->public.venue->leaving != NULL)
             run->public.venue->leaving(&run->public);
         run->state->leave_ns = clock_monotonic_ns() + (int64_t)fault->ms * NS_PER_MS;
+        run->state->leave_last = run->simulator->connection_last;
     }
 }
 

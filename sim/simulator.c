@@ -140,7 +140,8 @@ static void faults_work(struct simulator *simulator, int64_t now_ns)
             continue;
         for (struct venue_connection *next = venue_connection_next(&run->public, NULL);
              next != NULL; next = venue_connection_next(&run->public, next))
-            connection_cut(next);
+            if (connection_number(next) <= run->state->leave_last)
+                connection_cut(next);
     }
     for (size_t i = 0; i < simulator->exchange_count; i++)
         if (now_ns >= simulator->exchanges[i].leave_ns)

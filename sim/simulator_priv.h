@@ -60,7 +60,8 @@ struct exchange_state {
     struct exchange_stats stats;
     struct visitor *visitors; /* owned; ADDRESSES_MAX */
     size_t visitor_count;
-    int64_t leave_ns; /* all connections are cut then; 0: no */
+    int64_t leave_ns; /* connections up to leave_last are cut then; 0: no */
+    uint64_t leave_last;
 };
 
 struct run {
@@ -110,6 +111,7 @@ bool visitor_is_early(struct run *run, const struct visitor *visitor);
 void connection_open(struct run *run, struct tcp *tcp, bool compressed, struct slice path,
                      struct slice query, struct slice rest);
 void connection_cut(struct venue_connection *connection);
+uint64_t connection_number(const struct venue_connection *connection); /* grows */
 void connections_tick(struct run *run, int64_t now_ns, bool watch);
 void connections_release(struct run *run);
 void connections_garbage(struct simulator *simulator, struct fault *fault);

@@ -75,6 +75,11 @@ struct venue_connection *venue_connection_next(const struct venue_run *run,
     return next;
 }
 
+uint64_t connection_number(const struct venue_connection *connection)
+{
+    return connection->number;
+}
+
 void connection_cut(struct venue_connection *connection)
 {
     connection->dead = true;
@@ -187,7 +192,9 @@ static void emit(struct venue_connection *connection, struct slice message, uint
     if (due_ns < connection->data_due_ns)
         due_ns = connection->data_due_ns; /* order is kept */
     if (due_ns <= now_ns) {
-        frame(connection, opcode, message);
+        waiting_send(connection, now_ns); /* what was slow goes first */
+        if (!connection->dead && !connection->closing)
+            frame(connection, opcode, message);
         return;
     }
     connection->data_due_ns = due_ns;
