@@ -9,6 +9,8 @@ import os
 import sys
 import threading
 import time
+import zlib
+from array import array
 from decimal import ROUND_HALF_UP, Decimal
 
 import websockets.exceptions
@@ -29,7 +31,6 @@ SYMBOLS = {"binance": ["BTC-USDT", "ETH-USDT", "XRP-USDT", "SOL-USDT"],
 SHOWN = {"binance": 20, "upbit": 30, "bithumb": 15}  # levels a side, as subscribed by default
 BITHUMB_STEP = Decimal("0.0001")  # of sizes in its books
 SCHEMA_CHUNK = 500  # messages
-KEPT = "trade", "status", "gap"  # kinds of which a follower keeps every message
 
 
 def now_us():
@@ -142,6 +143,8 @@ class Follower:
         self.counts = collections.Counter()  # (type, exchange)
         self.data_us = {}  # (exchange, symbol, channel): arrival of the last message
         self.books, self.seq, self.stream, self.hellos = Books(), None, None, 0
+        self.digests = array("L")  # CRC-32 of each sequenced message
+        self.first_seq = None
         self.changed = threading.Condition()
         self._context = multiprocessing.get_context("spawn")
         self._pool = self._context.Pool(1) if schemas else None
@@ -195,6 +198,8 @@ class Follower:
         elif is_sequenced(message):
             assert message["seq"] == self.seq + 1, f"{self.seq} then {message['seq']}"
             self.seq = message["seq"]
+            self.first_seq = self.first_seq or self.seq
+            self.digests.append(zlib.crc32(text.encode()))
             self._keep(message)
 
     def _keep(self, message):
