@@ -27,7 +27,7 @@ struct track {
     struct recency book_age, ticker_age, quote_age;
     struct trade_filter *filter; /* owned */
     struct trade_order order;    /* where ids are consecutive */
-    int64_t traded_us;           /* receipt of the last trade; 0: none yet */
+    int64_t traded_us;           /* when the last trade was made; 0: none yet */
     uint32_t dropped;            /* CHANNEL_BITs that were told as not collected */
     int64_t
         unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
@@ -166,7 +166,8 @@ static bool publish_gap(struct publisher *publisher, const struct track *track,
 static void publish_trade(struct publisher *publisher, struct track *track,
                           const struct event *event)
 {
-    track->traded_us = event->received_us;
+    /* What was made after it may still have been on its way when the connection ended. */
+    track->traded_us = event->exchange_us != 0 ? event->exchange_us : event->received_us;
     publish(publisher, track_key(track), event);
 }
 
@@ -233,20 +234,26 @@ void publisher_check(struct publisher *publisher, struct instruments *instrument
 
 /* Nobody can tell by ids what was traded while there was no connection. */
 static void publish_unheard(struct publisher *publisher, struct track *track,
-                            const struct symbol *symbol, int64_t received_us)
+                            const struct symbol *symbol, int64_t until_us)
 {
     struct event gap = {
         .type = EVENT_GAP,
         .symbol = symbol,
-        .received_us = received_us,
+        .received_us = clock_wall_us(),
         .gap = {.channel = SLICE("trade"),
                 .from_us = track->unheard_us,
-                .to_us = received_us,
+                .to_us = until_us,
                 .missing = -1,
                 .reason = SLICE("no connection")},
     };
     track->unheard_us = 0;
     publish_gap(publisher, track, &gap);
+}
+
+/* Its clock may be ahead of ours. */
+static int64_t later_of(const struct event *event)
+{
+    return event->exchange_us > event->received_us ? event->exchange_us : event->received_us;
 }
 
 static bool take_trade(struct publisher *publisher, unsigned source, struct instrument *instrument,
@@ -263,7 +270,7 @@ static bool take_trade(struct publisher *publisher, unsigned source, struct inst
     }
     if (!publisher->exchange->trade_ids_consecutive || publisher->as_is) {
         if (track->unheard_us != 0)
-            publish_unheard(publisher, track, event->symbol, event->received_us);
+            publish_unheard(publisher, track, event->symbol, later_of(event));
         publish_trade(publisher, track, event);
         return true;
     }
