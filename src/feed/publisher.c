@@ -29,6 +29,7 @@ struct track {
     struct trade_order order;    /* where ids are consecutive */
     int64_t traded_us;           /* when the last trade was made; 0: none yet */
     uint32_t dropped;            /* CHANNEL_BITs that were told as not collected */
+    uint32_t returning;          /* CHANNEL_BITs to be told as live when they come */
     int64_t
         unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
 };
@@ -38,6 +39,7 @@ struct publisher {
     struct sequencer *sequencer;
     uint32_t book_depth;
     bool as_is;
+    uint32_t returning;       /* of every instrument at first: CHANNEL_BITs */
     struct level *difference; /* owned; room for two sides of 2 * book_depth */
     struct metric *events[EVENT_TYPE_COUNT];
     struct metric *published[EVENT_TYPE_COUNT];
@@ -72,6 +74,11 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
 void publisher_take_as_is(struct publisher *publisher)
 {
     publisher->as_is = true;
+}
+
+void publisher_return(struct publisher *publisher)
+{
+    publisher->returning = CHANNEL_BIT(CHANNEL_COUNT) - 1;
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -112,6 +119,7 @@ static struct track *publisher_track(struct publisher *publisher, struct instrum
     track->bids = memory_array(publisher->book_depth, sizeof(struct level));
     track->asks = memory_array(publisher->book_depth, sizeof(struct level));
     track->filter = trade_filter_create();
+    track->returning = publisher->returning;
     instrument->context = track;
     return track;
 }
@@ -501,9 +509,10 @@ void publisher_drop(struct publisher *publisher, struct instrument *instrument, 
 static void take_up(struct publisher *publisher, const struct instrument *instrument,
                     struct track *track, enum channel channel)
 {
-    if ((track->dropped & CHANNEL_BIT(channel)) == 0)
+    if (((track->dropped | track->returning) & CHANNEL_BIT(channel)) == 0)
         return;
     track->dropped &= ~CHANNEL_BIT(channel);
+    track->returning &= ~CHANNEL_BIT(channel);
     notice_channel(publisher, instrument, STATUS_LIVE, channel, (struct slice){0});
 }
 

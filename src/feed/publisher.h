@@ -25,6 +25,10 @@ struct publisher *publisher_create(const struct exchange *exchange, struct seque
  * passed on as it was recorded. Only what an exchange says again at a subscription is not.
  */
 void publisher_take_as_is(struct publisher *publisher);
+
+/* Its exchange was collected before, and everything of it has been told as not collected: what
+ * comes is told as `live` first. */
+void publisher_return(struct publisher *publisher);
 void publisher_destroy(struct publisher *publisher);
 
 /* CHANNEL_COUNT: it is of none. */

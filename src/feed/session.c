@@ -451,6 +451,8 @@ static void make_parts(struct session *session, const struct session_plan *plan)
         publisher_create(session->exchange, options->sequencer, options->book_depth);
     if (options->as_is)
         publisher_take_as_is(session->publisher);
+    if (options->returning)
+        publisher_return(session->publisher);
     session->catalogue = instruments_create(LIMIT_EXCHANGE_SYMBOLS, false);
     session->quarantined = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->quarantined);
     session->planned = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->planned);
@@ -522,6 +524,9 @@ void session_destroy(struct session *session)
 void session_retire(struct session *session)
 {
     publisher_lost(session->publisher, session->catalogue, clock_wall_us());
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+        publisher_drop(session->publisher, instruments_at(session->catalogue, i),
+                       session->planned[i], SLICE(DROPPED_REASON));
     session_set_state(session, STATUS_DOWN, DROPPED_REASON);
 }
 

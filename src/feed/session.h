@@ -46,9 +46,10 @@ struct session_options {
     const struct proxy *proxy;       /* borrowed; NULL: straight */
     const struct session_tap *tap;   /* borrowed; NULL: none */
     uint32_t book_depth;
-    bool learn; /* take data of symbols that were not asked for (replay) */
-    bool blind; /* never look by REST (replay: there is none) */
-    bool as_is; /* see publisher_take_as_is */
+    bool learn;     /* take data of symbols that were not asked for (replay) */
+    bool blind;     /* never look by REST (replay: there is none) */
+    bool as_is;     /* see publisher_take_as_is */
+    bool returning; /* see publisher_return */
 };
 
 struct session_info {

@@ -22,6 +22,7 @@
 struct collected {
     struct egress *egress;   /* owned; stays when the session goes */
     struct session *session; /* owned; NULL: not collected */
+    bool returning;          /* it was collected before */
 };
 
 struct collection {
@@ -194,6 +195,7 @@ static int open_session(struct collection *collection, size_t index, struct err 
         .learn = options->learn,
         .blind = options->blind,
         .as_is = options->as_is,
+        .returning = collected->returning,
     };
     int result = make_plan(settings, &plan, &symbols, err);
     if (result == 0)
@@ -209,6 +211,7 @@ static void close_session(struct collection *collection, size_t index)
 {
     session_destroy(collection->collected[index].session);
     collection->collected[index].session = NULL;
+    collection->collected[index].returning = true;
     list_collected(collection);
 }
 
