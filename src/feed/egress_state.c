@@ -207,10 +207,16 @@ static void read_value(struct reading *reading, enum state_key key)
         reading->strikes = (unsigned)read_integer(reading, EGRESS_STRIKES_MAX);
         return;
     case KEY_CONNECTS:
-        read_steps(reading, 0);
+        if (reading->another) /* which may keep other books */
+            scan_skip(&reading->scan);
+        else
+            read_steps(reading, 0);
         return;
     case KEY_REST:
-        read_rest(reading);
+        if (reading->another)
+            scan_skip(&reading->scan);
+        else
+            read_rest(reading);
         return;
     case KEY_COUNT:
         return;

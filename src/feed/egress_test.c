@@ -193,10 +193,12 @@ static void it_is_one_line_of_json(void **state)
                         "\"connects\":[[1699999997000000,1]],\"rest\":[[[1699999998000001,40]]]}");
     struct egress *same = egress_create(&weighted, "proxy \"a\"\\\x01");
     struct egress *other = egress_create(&weighted, "proxy");
-    struct egress *kinds = egress_create(&unlimited, "proxy \"a\"\\\x01");
+    struct egress *stranger = egress_create(&unlimited, "proxy \"a\"\\\x01");
+    struct egress *kinds = egress_create(&by_kind, "proxy \"a\"\\\x01"); /* other books */
     struct err err;
     assert_int_equal(egress_read(same, buffer_slice(&out), 0, WALL, &err), 0);
     assert_int_equal(egress_read(other, buffer_slice(&out), 0, WALL, &err), -ENOENT);
+    assert_int_equal(egress_read(stranger, buffer_slice(&out), 0, WALL, &err), -ENOENT);
     assert_int_equal(egress_read(kinds, buffer_slice(&out), 0, WALL, &err), -ENOENT);
     assert_int_equal(egress_paused_until_ns(same, 0), 9 * SECOND + 1000);
     assert_int_equal(egress_pause_status(same), 418);
@@ -204,6 +206,7 @@ static void it_is_one_line_of_json(void **state)
     egress_destroy(egress);
     egress_destroy(same);
     egress_destroy(other);
+    egress_destroy(stranger);
     egress_destroy(kinds);
     buffer_release(&out);
 }
