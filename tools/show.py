@@ -41,6 +41,7 @@ SHOWS = [
     ("independent", True, "ccxt pro, cryptofeed and others agree with the simulator's truth"),
     ("defaults", True, "no arguments, no file: names, ports, TLS, headers, data; bad certificates"),
     ("overlap", True, "connections are replaced before the exchange ends them: nobody notices"),
+    ("runtime", True, "what is collected changes by SIGHUP while data flows: others do not notice"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
     ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),

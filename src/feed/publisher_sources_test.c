@@ -430,6 +430,29 @@ static void what_is_traded_while_dropped_is_not_missing(void **state)
     assert_int_equal(said_count(fixture, "no connection"), 0);
 }
 
+static void what_was_collected_before_says_that_it_is_again(void **state)
+{
+    struct fixture *fixture = *state;
+    publisher_return(fixture->publisher);
+    put_live(fixture, 0, 7);
+    put_live(fixture, 0, 8);
+    assert_int_equal(said_count(fixture, "\"state\":\"live\""), 1);
+    put_book(fixture, 0, 50, 0, 100);
+    assert_int_equal(said_count(fixture, "\"state\":\"live\""), 2);
+    clear(fixture);
+    publisher_drop(fixture->publisher, fixture->instrument, BOTH, SLICE("gone"));
+    assert_int_equal(said_count(fixture, "\"state\":\"down\""), 2);
+}
+
+/* It is no use to whoever asks why nothing comes that it was told for another reason before. */
+static void what_was_collected_before_may_be_dropped_unseen(void **state)
+{
+    struct fixture *fixture = *state;
+    publisher_return(fixture->publisher);
+    publisher_drop(fixture->publisher, fixture->instrument, BOTH, SLICE("not listed"));
+    assert_int_equal(said_count(fixture, "\"reason\":\"not listed\""), 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -447,6 +470,8 @@ int main(void)
         TEST(a_book_that_does_not_come_is_declared_once),
         TEST(what_is_dropped_and_comes_again_is_told_once_each),
         TEST(what_is_traded_while_dropped_is_not_missing),
+        TEST(what_was_collected_before_says_that_it_is_again),
+        TEST(what_was_collected_before_may_be_dropped_unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
