@@ -236,15 +236,15 @@ void client_send(struct client *client)
 
 static void client_heartbeat(struct client *client, int64_t now_ns)
 {
+    int64_t period_ns = (int64_t)worker_context(client->worker)->policy.heartbeat_ms * NS_PER_MS;
     if (client->blocked || client->phase != CLIENT_LIVE || client->snapshot != NULL ||
-        now_ns < client->next_heartbeat_ns)
+        now_ns - client->heartbeat_ns < period_ns)
         return;
     char text[128];
     int size = snprintf(text, sizeof text, "{\"type\":\"heartbeat\",\"seq\":%lld,\"ts\":%lld}",
                         (long long)client->cursor.seq - 1, (long long)clock_wall_us());
     client_queue(client, (struct slice){.data = text, .size = (size_t)size});
-    client->next_heartbeat_ns =
-        now_ns + (int64_t)worker_context(client->worker)->policy.heartbeat_ms * NS_PER_MS;
+    client->heartbeat_ns = now_ns;
 }
 
 /* Who takes nothing for so long, of all that it is owed, is gone or might as well be. */
@@ -361,9 +361,7 @@ static bool client_open(struct client *client, struct tcp_socket socket)
 {
     const struct gateway_options *options = worker_context(client->worker)->options;
     int64_t now_ns = clock_monotonic_ns();
-    client->progress_ns = now_ns;
-    client->next_heartbeat_ns =
-        now_ns + (int64_t)worker_context(client->worker)->policy.heartbeat_ms * NS_PER_MS;
+    client->progress_ns = client->heartbeat_ns = now_ns;
     if ((client->form & FORM_DEFLATE) != 0)
         ws_parser_set_inflater(&client->parser, worker_context(client->worker)->inflater);
     client->tcp = tcp_attach(worker_loop(client->worker), socket);

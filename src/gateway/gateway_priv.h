@@ -45,12 +45,12 @@ struct client {
     struct cursor cursor; /* detached unless CLIENT_LIVE */
     int64_t deadline_ns;  /* of closing: for our close frame, then for the peer's */
     int64_t sent_seq;     /* of CLIENT_BEHIND: the last one sent */
-    int64_t next_heartbeat_ns;
-    int64_t expires_us;  /* wall time at which its token ends; 0: never */
-    int64_t progress_ns; /* the last tick at which it had progressed */
-    int64_t leave_ns;    /* its time to go, when the node is draining; 0: none */
-    uint32_t said;       /* bytes of messages, inflated, since the last tick */
-    uint32_t index;      /* in the gateway's list; the main thread's, as is the next */
+    int64_t heartbeat_ns; /* the last one, or when it came */
+    int64_t expires_us;   /* wall time at which its token ends; 0: never */
+    int64_t progress_ns;  /* the last tick at which it had progressed */
+    int64_t leave_ns;     /* its time to go, when the node is draining; 0: none */
+    uint32_t said;        /* bytes of messages, inflated, since the last tick */
+    uint32_t index;       /* in the gateway's list; the main thread's, as is the next */
     uint8_t worker_index;
     uint8_t errand;      /* enum errand, of the letter under way */
     uint8_t form;        /* enum form; never changes */
