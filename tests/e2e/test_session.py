@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How an exchange is kept live: replacements, two connections, refusals, quarantine, budgets."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+
+from fake_exchange import FakeExchange, binance_trade, upbit_trade
+from harness import Node, serve, wait_until
+from prometheus import Metrics
+from simulator import Simulator
+from stream import Client
+
+SYMBOLS = {"binance": "BTC-USDT,ETH-USDT", "upbit": "BTC-KRW,ETH-KRW", "bithumb": "BTC-KRW,ETH-KRW"}
+
+
+def simulated(simulator, names, *more):
+    """A node that collects these exchanges from the simulator."""
+    arguments = []
+    for name in names:
+        arguments += ["--set", f"exchanges.{name}.rest_url=http://127.0.0.1:{simulator.port}/{name}",
+                      "--set", f"exchanges.{name}.symbols={SYMBOLS[name]}"]
+    return serve(*arguments, *more, exchanges={name: simulator.ws(f"/{name}") for name in names})
+
+
+def follow(node):
+    return Client(node, "?since=" + node.first_token())
+
+
+def of(messages, kind, **fields):
+    return [message for message in messages if message["type"] == kind
+            and all(message.get(name) == value for name, value in fields.items())]
+
+
+def is_status(message, state, exchange, **fields):
+    return (message["type"] == "status" and message["state"] == state
+            and message["exchange"] == exchange
+            and all(message.get(name) == value for name, value in fields.items()))
+
+
+def whole_exchange(messages, exchange):
+    """States of the exchange as a whole, in order."""
+    return [message["state"] for message in of(messages, "status", exchange=exchange)
+            if "symbol" not in message and "channel" not in message]
+
+
+def subset_in_order(ours, truth):
+    """Nothing missing between our first and last trade, nothing twice, nothing else."""
+    ids = [trade[0] for trade in truth]
+    first = ids.index(ours[0])
+    assert ours == ids[first:first + len(ours)]
+
+
+# ---- against the simulator ----
+
+def test_planned_replacements_lose_and_repeat_nothing():
+    with Simulator("--rate", "400", "--symbols", "4") as simulator:
+        with simulated(simulator, ["binance", "upbit"],
+                       "--set", "exchanges.binance.lifetime=4s",
+                       "--set", "exchanges.upbit.lifetime=4s",
+                       "--set", "exchanges.upbit.connections=2") as node, follow(node) as client:
+            def replaced(name):
+                return len(node.logged(msg="connection replaced", exchange=name))
+            messages = client.until(lambda _: replaced("binance") >= 1 and replaced("upbit") >= 2,
+                                    seconds=60)
+            messages += client.until(lambda message: message["type"] == "trade", seconds=10)
+            assert of(messages, "gap") == []
+            for name in ("binance", "upbit"):
+                assert whole_exchange(messages, name) == ["connecting", "live"]
+                for symbol in SYMBOLS[name].split(","):
+                    ours = [trade["id"] for trade in
+                            of(messages, "trade", exchange=name, symbol=symbol)]
+                    subset_in_order(ours, simulator.truth(symbol, name)["trades"])
+                assert simulator.broken(name) == {}
+            ends = Metrics(node).samples["tickwire_connections_ended_total"]
+            assert all(value == 0 or ("reason", "lifetime") in key for key, value in ends.items())
+
+
+def test_bans_and_maintenance_are_states_and_others_go_on():
+    with Simulator("--rate", "400", "--symbols", "4") as simulator:
+        with simulated(simulator, list(SYMBOLS)) as node, follow(node) as client:
+            for name in SYMBOLS:
+                client.until(lambda message: message["type"] == "trade"
+                             and message["exchange"] == name)
+            simulator.fault("ban", "binance", status=429, retry_after=2, ms=2000)
+            simulator.fault("maintenance", "upbit", ms=1500)
+            messages = client.until(lambda message: is_status(message, "down", "binance") and
+                                    "429" in message.get("reason", ""))
+            messages += client.until(lambda message: is_status(message, "live", "binance"))
+            if "live" not in whole_exchange(messages, "upbit"):
+                messages += client.until(lambda message: is_status(message, "live", "upbit"))
+            reasons = [message.get("reason", "") for message in
+                       of(messages, "status", exchange="upbit", state="down")]
+            assert any(reason.startswith("maintenance") for reason in reasons), reasons
+            paused = [message["reason"] for message in
+                      of(messages, "status", exchange="binance", state="down")
+                      if "429" in message.get("reason", "")]
+            assert len(paused) == len(set(paused)), paused
+            assert whole_exchange(messages, "bithumb") == []
+            assert of(messages, "trade", exchange="bithumb")
+            assert not node.logged(msg="connection closed, reconnecting", exchange="bithumb")
+            assert Metrics(node).value("tickwire_connections_ended_total", exchange="binance",
+                                       reason="paused") >= 1
+            assert Metrics(node).value("tickwire_connections_ended_total", exchange="upbit",
+                                       reason="maintenance") >= 1
+            for name in SYMBOLS:
+                assert simulator.broken(name) == {}
+
+
+def test_an_unlisted_symbol_is_quarantined_and_the_others_go_on():
+    more = ["--set", "exchanges.binance.symbols=BTC-USDT,NOSUCH-USDT",
+            "--set", "exchanges.upbit.symbols=BTC-KRW,NOSUCH-KRW"]
+    with Simulator("--rate", "200", "--symbols", "4") as simulator:
+        with simulated(simulator, ["binance", "upbit"], *more) as node, follow(node) as client:
+            messages = []
+            for name, symbol in (("binance", "NOSUCH-USDT"), ("upbit", "NOSUCH-KRW")):
+                if not of(messages, "status", exchange=name, symbol=symbol):
+                    messages += client.until(lambda message: message["type"] == "status" and
+                                             message.get("symbol") == symbol, seconds=30)
+                node.wait_log(msg="symbol quarantined", exchange=name, symbol=symbol)
+                told = of(messages, "status", exchange=name, symbol=symbol)[-1]
+                assert told["state"] == "down" and "does not list" in told["reason"]
+                client.until(lambda message: message["type"] == "trade"
+                             and message["exchange"] == name)
+                assert node.json("/api/ws/infra-health")["exchanges"][name]["state"] == "live"
+                wait_until(lambda: Metrics(node).value("tickwire_quarantined_symbols",
+                                                       exchange=name) == 1,  # noqa: B023
+                           "it is counted")
+            channels = [message["channel"] for message in
+                        of(messages, "status", symbol="NOSUCH-USDT", state="down")]
+            assert len(channels) == len(set(channels)), "each is told once"
+
+
+def test_budgets_outlive_a_restart(tmp_path):
+    """Upbit takes five connections a second, whoever makes them."""
+    arguments = ["--set", f"node.state_file={tmp_path / 'state'}"]
+    with Simulator("--rate", "50", "--symbols", "4") as simulator:
+        for count in range(8):
+            with simulated(simulator, ["upbit"], *arguments):
+                wait_until(lambda: sum(simulator.stats("upbit")["connects_total_by_address"]
+                                       .values()) > count, f"connection {count + 1}")
+        assert simulator.broken("upbit") == {}
+    lines = (tmp_path / "state").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["exchange"] for line in lines if "upbit" in line] == ["upbit"]
+
+
+# ---- against exchanges that do as they are told ----
+
+class Tape:
+    """Goes on with trades on the connections that it is told, from a thread of its own."""
+
+    def __init__(self, exchange, make):
+        self.exchange, self.make = exchange, make
+        self.number, self.muted, self.stopping = 1, {}, False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.stopping:
+            self.number += 1
+            heard = {number for _, number, _ in list(self.exchange.received)}
+            for number, connection in enumerate(list(self.exchange.connections)):
+                if number in heard:
+                    self._send(number, connection)
+            time.sleep(0.02)  # the pace of the market
+
+    def _send(self, number, connection):
+        for symbol in ("BTC", "ETH"):
+            if symbol not in self.muted.get(number, ()):
+                # It may be closed in this very moment.
+                with contextlib.suppress(Exception):
+                    self.exchange.send(self.make(self.number, symbol), connection)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join(10)
+
+
+def binance_made(number, symbol):
+    return binance_trade(number, f"{symbol}USDT", ms=1790133513000 + number)
+
+
+def upbit_made(number, symbol):
+    return upbit_trade(number * 7, f"KRW-{symbol}", ms=1790133513000 + number)
+
+
+FAKE = ["--set", "exchanges.{}.channels=trade", "--set", "exchanges.{}.stale_after=1h",
+        "--set", "exchanges.{}.rest_url=http://127.0.0.1:1"]
+
+
+def faked(exchanges, *more):
+    arguments = []
+    for name in exchanges:
+        arguments += [part.format(name) for part in FAKE]
+        arguments += ["--set", f"exchanges.{name}.symbols={SYMBOLS[name]}"]
+    return serve(*arguments, *more,
+                 exchanges={name: exchange.url for name, exchange in exchanges.items()})
+
+
+def trade_numbers(messages, exchange, symbol, step=1):
+    return [int(trade["id"]) // step for trade in
+            of(messages, "trade", exchange=exchange, symbol=symbol)]
+
+
+def contiguous(numbers):
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_a_replacement_that_brings_less_goes_and_one_that_is_left_alone_stays():
+    """Binance's second connection lacks ETH: it is dropped. Upbit's first one is lost while the
+    second only listens: it takes over, without a hole."""
+    with FakeExchange() as binance, FakeExchange(acknowledge=False) as upbit, \
+            Tape(binance, binance_made) as less, Tape(upbit, upbit_made):
+        less.muted[1] = ("ETH",)
+        with faked({"binance": binance, "upbit": upbit},
+                   "--set", "exchanges.binance.lifetime=3s",
+                   "--set", "exchanges.upbit.lifetime=3s") as node, follow(node) as client:
+            upbit.wait_connection(2)
+            node.wait_log(msg="connected", exchange="upbit", count=2)
+            upbit.cut(upbit.connections[0])
+            messages = client.until(
+                lambda _: node.logged(exchange="binance",
+                                      msg="the replacement brings less, keeping the present one"),
+                seconds=40)
+            kept = node.logged(msg="connected", exchange="binance")[0]["connection"]
+            messages += client.until(lambda message: message.get("symbol") == "ETH-USDT")
+            assert len(node.logged(msg="connection replaced", exchange="binance")) == 0, kept
+            assert node.logged(msg="connection replaced", exchange="upbit")
+            assert of(messages, "gap") == []
+            for name, symbol, step in (("binance", "BTC-USDT", 1), ("binance", "ETH-USDT", 1),
+                                       ("upbit", "BTC-KRW", 7), ("upbit", "ETH-KRW", 7)):
+                assert contiguous(trade_numbers(messages, name, symbol, step)), (name, symbol)
+            for name in ("binance", "upbit"):
+                assert whole_exchange(messages, name) == ["connecting", "live"]
+            # The next attempt brings everything, and takes the place.
+            client.until(lambda _: node.logged(msg="connection replaced", exchange="binance"),
+                         seconds=30)
+
+
+def test_one_of_two_connections_may_be_lost():
+    with FakeExchange() as binance, FakeExchange(acknowledge=False) as upbit, \
+            Tape(binance, binance_made), Tape(upbit, upbit_made):
+        with faked({"binance": binance, "upbit": upbit},
+                   "--set", "exchanges.binance.connections=2",
+                   "--set", "exchanges.upbit.connections=2") as node, follow(node) as client:
+            def both_carry(count):
+                """The count-th connection is there, and has listened long enough to count."""
+                for exchange in (binance, upbit):
+                    exchange.wait_connection(count)
+                    wait_until(lambda: exchange.open_count() == 2, "two connections")  # noqa: B023
+                begin = time.monotonic()
+                messages.extend(client.until(lambda _: time.monotonic() > begin + 2.5))
+
+            messages = []
+            both_carry(2)
+            binance.cut(binance.connections[0])
+            upbit.cut(upbit.connections[1])
+            both_carry(3)
+            binance.cut(binance.connections[1])
+            upbit.cut(upbit.connections[0])
+            both_carry(4)
+            assert of(messages, "gap") == []
+            for name, symbol, step in (("binance", "BTC-USDT", 1), ("upbit", "ETH-KRW", 7)):
+                assert contiguous(trade_numbers(messages, name, symbol, step)), (name, symbol)
+                assert set(whole_exchange(messages, name)) == {"connecting", "live"}
+                assert Metrics(node).value("tickwire_connections_ended_total", exchange=name,
+                                           reason="lost") == 2
+                assert Metrics(node).value("tickwire_duplicates_dropped_total", exchange=name) > 0
+
+
+def test_a_refused_request_is_told_and_data_goes_on():
+    refusal = json.dumps({"error": {"code": 2, "msg": "Invalid request: unknown stream"}, "id": 1})
+    with FakeExchange([refusal, binance_trade(7, "ETHUSDT"), binance_trade(7)],
+                      acknowledge=False) as exchange:
+        with faked({"binance": exchange}) as node, follow(node) as client:
+            messages = client.until(lambda message: message.get("symbol") == "BTC-USDT")
+            told = [message for message in of(messages, "status")
+                    if "Invalid request: unknown stream" in message.get("reason", "")]
+            assert len(told) == 1
+            assert whole_exchange(messages, "binance")[-1] == "live"
+            assert node.wait_log(msg="the exchange refused a request", exchange="binance")
+
+
+# ---- the configuration, reloaded ----
+
+class Configured:
+    """A node with a configuration file that changes under it."""
+
+    def __init__(self, simulator, **settings):
+        self.simulator = simulator
+        self.settings = {name: {"enabled": "false"} for name in SYMBOLS}
+        self.other = {"http": {"listen": "127.0.0.1:0"}}
+        for name, more in settings.items():
+            self.settings[name] = {
+                "ws_url": simulator.ws(f"/{name}"),
+                "rest_url": f"http://127.0.0.1:{simulator.port}/{name}",
+                "symbols": f"[{SYMBOLS[name]}]", **more}
+        self.reloads = 0
+        self.node = Node("serve", file=self.text())
+
+    def text(self):
+        lines = []
+        for section, values in self.other.items():
+            lines += [f"{section}:"] + [f"  {key}: {value}" for key, value in values.items()]
+        lines.append("exchanges:")
+        for name, values in self.settings.items():
+            lines += [f"  {name}:"] + [f"    {key}: {value}" for key, value in values.items()]
+        return "\n".join(lines) + "\n"
+
+    def reload(self, text=None):
+        """Returns the line of log that says what has changed, or why nothing has."""
+        with open(f"{self.node.folder}/tickwire.yaml", "w", encoding="utf-8") as out:
+            out.write(self.text() if text is None else text)
+        self.node.send_signal(signal.SIGHUP)
+        if text is not None:
+            return self.node.wait_log(msg="configuration not reloaded, the old one stays")
+        self.reloads += 1
+        return self.node.wait_log(msg="configuration reloaded", count=self.reloads)
+
+    def set(self, exchange, **values):
+        self.settings[exchange].update(values)
+        return self.reload()
+
+    def snapshot(self):
+        """What a new client is told, by (type, exchange, symbol, channel)."""
+        with Client(self.node) as client:
+            told = client.until_type("snapshot_end")
+        return {(message["type"], message.get("exchange"), message.get("symbol"),
+                 message.get("channel")): message for message in told if message.get("snapshot")}
+
+
+@contextlib.contextmanager
+def configured(**settings):
+    with Simulator("--rate", "400", "--symbols", "8") as simulator:
+        setup = Configured(simulator, **settings)
+        with setup.node:
+            yield setup, simulator
+
+
+def test_symbols_and_channels_change_while_data_flows():
+    with configured(binance={}, upbit={}) as (setup, simulator):
+        node = setup.node
+        with follow(node) as client:
+            messages = client.until(lambda message: message.get("symbol") == "ETH-KRW")
+            messages += client.until(lambda message: message["type"] == "book"
+                                     and message["symbol"] == "ETH-USDT")
+            line = setup.set("binance", symbols="[BTC-USDT,XRP-USDT]")
+            assert line["keys"] == "exchanges.binance.symbols"
+            setup.set("upbit", channels="[trade,ticker]")
+            messages += client.until(lambda message: message["type"] == "trade"
+                                     and message.get("symbol") == "XRP-USDT")
+            wanted = {("binance", "ETH-USDT", channel) for channel in ("trade", "ticker", "book")}
+            wanted |= {("upbit", symbol, "book") for symbol in ("BTC-KRW", "ETH-KRW")}
+
+            def dropped():
+                return {(message["exchange"], message["symbol"], message["channel"])
+                        for message in of(messages, "status", state="down")}
+            while not wanted <= dropped():
+                messages.append(client.next())
+            assert len(of(messages, "status", state="down")) == len(wanted), "once each"
+            assert all(message["reason"] == "not collected any more"
+                       for message in of(messages, "status", state="down"))
+            told = setup.snapshot()
+            assert {key for key in told if key[2] == "ETH-USDT" and key[0] != "status"} == set()
+            assert {key for key in told if key[:2] == ("book", "upbit")} == set()
+            assert ("book", "binance", "BTC-USDT", None) in told
+            before = len(messages)
+            setup.set("binance", symbols="[BTC-USDT,ETH-USDT]")
+            setup.set("upbit", channels="[trade,ticker,book]")
+            again = {("binance", "ETH-USDT", channel) for channel in ("trade", "ticker", "book")}
+            again |= {("upbit", symbol, "book") for symbol in ("BTC-KRW", "ETH-KRW")}
+
+            def back():
+                return [(message["exchange"], message["symbol"], message["channel"])
+                        for message in of(messages[before:], "status", state="live")]
+            while not again <= set(back()):
+                messages.append(client.next())
+            assert sorted(back()) == sorted(again), "once each"
+            books = of(messages[before:], "book", symbol="ETH-USDT")
+            assert books[0]["action"] == "snapshot"
+            assert of(messages, "gap") == [], "nothing was missed, and nobody says so"
+            ours = [trade["id"] for trade in
+                    of(messages, "trade", exchange="binance", symbol="BTC-USDT")]
+            subset_in_order(ours, simulator.truth("BTC-USDT", "binance")["trades"])
+            assert ("book", "binance", "ETH-USDT", None) in setup.snapshot()
+            for name in ("binance", "upbit"):
+                assert simulator.stats(name)["connects"] == 1, "the same connection all the time"
+                assert simulator.broken(name) == {}
+
+
+def test_connections_and_places_change_at_run_time():
+    with configured(binance={}) as (setup, simulator), Simulator("--seed", "2") as elsewhere:
+        node = setup.node
+        with follow(node) as client:
+            def connections(count, where=simulator):
+                wait_until(lambda: where.stats("binance")["connections"] == count,
+                           f"{count} connections")
+
+            messages = client.until(lambda message: message["type"] == "trade")
+            setup.set("binance", connections=2)
+            connections(2)
+            setup.set("binance", connections=1)
+            connections(1)
+            setup.set("binance", lifetime="3s")
+            node.wait_log(msg="connection replaced", reason="before its lifetime ends")
+            setup.set("binance", lifetime="0s", stale_after="1h")
+            messages += client.until(lambda message: message["type"] == "heartbeat")
+            assert of(messages, "gap") == []
+            assert whole_exchange(messages, "binance") == ["connecting", "live"]
+            setup.set("binance", ws_url=elsewhere.ws("/binance"),
+                      rest_url=f"http://127.0.0.1:{elsewhere.port}/binance")
+            connections(1, elsewhere)
+            connections(0)
+            setup.set("binance", enabled="false")
+            messages = client.until(lambda message: is_status(message, "down", "binance")
+                                    and "symbol" not in message)
+            assert messages[-1]["reason"] == "not collected any more"
+            connections(0, elsewhere)
+            assert "binance" not in node.json("/api/ws/infra-health")["exchanges"]
+            setup.set("binance", enabled="true")
+            messages = client.until(lambda message: is_status(message, "live", "binance")
+                                    and "symbol" not in message)
+            client.until(lambda message: message["type"] == "book"
+                         and message["action"] == "snapshot")
+            assert simulator.broken("binance") == {} == elsewhere.broken("binance")
+
+
+def test_what_is_not_of_an_exchange_changes_at_run_time():
+    with configured(binance={}) as (setup, _):
+        node = setup.node
+        setup.other["stream"] = {"heartbeat": "100ms", "max_lag": "1s", "slow_client": "disconnect"}
+        setup.other["log"] = {"level": "debug"}
+        setup.other["http"] = {"listen": "127.0.0.1:0", "max_clients": 2}
+        setup.other["node"] = {"drain_timeout": "1s", "id": "other"}
+        line = setup.reload()
+        assert set(line["keys"].replace(",", " ").split()) == {
+            "node.drain_timeout", "http.max_clients", "stream.max_lag", "stream.slow_client",
+            "stream.heartbeat", "log.level"}
+        assert line["needs_restart"] == "node.id"
+        with Client(node) as client, Client(node):
+            client.until_type("heartbeat", seconds=4)  # sooner than the 5 s of before
+            client.until_type("heartbeat", seconds=4)
+            wait_until(lambda: node.get("/readyz")[0] == 503, "as many clients as there may be")
+        text = setup.text().replace("enabled: false", "enabled: perhaps", 1)
+        error = setup.reload(text)["error"]
+        assert "perhaps" in error or "enabled" in error
+        assert node.info()["node"] != "other"
