@@ -13,15 +13,15 @@
 #define STATUS_BANNED 418
 #define ESCAPED_MAX 6
 
-static void limit_init(struct budget *budget, const struct rate_limit *limit)
+static void limit_init(struct budget *budget, const struct rate_limit *limit, uint32_t slack_ms)
 {
-    budget_init(budget, limit->count, limit->window_ms + EGRESS_SLACK_MS);
+    budget_init(budget, limit->count, limit->window_ms + slack_ms);
 }
 
 static void ledger_init(struct ledger *ledger, const struct rate_limit *limit)
 {
-    limit_init(&ledger->own, limit);
-    limit_init(&ledger->inherited, limit);
+    limit_init(&ledger->own, limit, EGRESS_SLACK_MS);
+    limit_init(&ledger->inherited, limit, EGRESS_SLACK_MS);
 }
 
 static void append_escaped(struct buffer *out, const char *text)
@@ -168,7 +168,7 @@ unsigned egress_pause_status(const struct egress *egress)
 void message_budget_init(struct message_budget *budget, const struct exchange *exchange)
 {
     for (size_t i = 0; i < COUNT_OF(budget->budgets); i++)
-        limit_init(&budget->budgets[i], &exchange->limits.messages[i]);
+        limit_init(&budget->budgets[i], &exchange->limits.messages[i], EGRESS_MESSAGE_SLACK_MS);
 }
 
 void message_budget_release(struct message_budget *budget)

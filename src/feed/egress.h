@@ -20,6 +20,9 @@
 #include "feed/budget.h"
 
 #define EGRESS_SLACK_MS 200
+/* Messages of one connection are counted as they arrive as well, and a lost packet is sent again
+ * after 200 ms or more, together with what comes behind it. */
+#define EGRESS_MESSAGE_SLACK_MS 1000
 #define EGRESS_PAUSE_DOUBLED_S 3600 /* doubling ends here */
 #define EGRESS_PAUSE_MAX_S                                                                         \
     (7 * 24 * 3600) /* whatever an exchange says: it can't stop us for ever */
