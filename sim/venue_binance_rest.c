@@ -21,6 +21,7 @@ struct asked {
     const struct market *markets[SYMBOLS_MAX];
     size_t count;
     bool single; /* one symbol was named: the answer is an object, not a list */
+    bool listed; /* symbols=[...] */
 };
 
 static bool fail(struct asked *asked, unsigned status, int code, const char *text)
@@ -93,6 +94,7 @@ static bool symbol_add(struct asked *asked, struct slice native)
 static bool list_add(struct asked *asked, const char *text)
 {
     json_t *list = json_loads(text, 0, NULL);
+    asked->listed = true;
     bool good = json_is_array(list) && json_array_size(list) > 0;
     if (!good)
         fail(asked, 400, -1100, "Illegal characters found in parameter 'symbols'.");
@@ -266,12 +268,25 @@ static void quote_write(const struct asked *asked, const struct market *market, 
     buffer_append_text(out, "}");
 }
 
+/* Of 24 hours: by how many were asked for; all that there are cost the most. */
+static uint32_t day_weight(const struct asked *asked)
+{
+    if (asked->single || (asked->listed && asked->count <= 20))
+        return 2;
+    return asked->listed && asked->count <= 100 ? 40 : 80;
+}
+
+static uint32_t price_weight(const struct asked *asked)
+{
+    return asked->single ? 2 : 4;
+}
+
 /* One, or a list of them. */
-static void list_write(struct asked *asked, uint32_t one, uint32_t all,
+static void list_write(struct asked *asked, uint32_t (*weight)(const struct asked *),
                        void (*write)(const struct asked *, const struct market *, struct buffer *))
 {
     struct buffer *out = asked->answer->body;
-    if (!symbols_read(asked) || !pay(asked, asked->single ? one : all))
+    if (!symbols_read(asked) || !pay(asked, weight(asked)))
         return;
     buffer_append_text(out, asked->single ? "" : "[");
     for (size_t i = 0; i < asked->count; i++) {
@@ -283,17 +298,17 @@ static void list_write(struct asked *asked, uint32_t one, uint32_t all,
 
 static void on_day(struct asked *asked)
 {
-    list_write(asked, 2, 80, day_write);
+    list_write(asked, day_weight, day_write);
 }
 
 static void on_price(struct asked *asked)
 {
-    list_write(asked, 2, 4, price_write);
+    list_write(asked, price_weight, price_write);
 }
 
 static void on_quote(struct asked *asked)
 {
-    list_write(asked, 2, 4, quote_write);
+    list_write(asked, price_weight, quote_write);
 }
 
 static void trade_write(const struct asked *asked, const struct market *market,

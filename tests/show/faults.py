@@ -27,9 +27,9 @@ import os
 import time
 
 from crowd import Crowd
-from harness import read_logfmt
 from live import (EXCHANGES, SYMBOLS, Follower, Live, compare, now_us, truths, wait_arrived,
                   wait_books)
+from harness import read_logfmt
 from show import end, say
 
 SOAK = os.environ.get("SOAK") == "1"
@@ -260,8 +260,10 @@ class Exchange:
             figures["declared"] += 1
         elif self.name == "binance" or window.kind not in ("gap", "stall"):
             figures["undeclared"] += 1
-            self.problem(f"{truth.symbol}: {truth.trades[index][0]}, missing by {window.title}, "
-                         "is in no gap")
+            near = [(gap.get("from_ts"), gap.get("to_ts"), gap.get("after_id")) for gap in gaps
+                    if gap["recv"] > time_us][:2]
+            self.problem(f"{truth.symbol}: {truth.trades[index][0]} of {time_us}, missing by "
+                         f"{window.title} ({window.from_us}), is in no gap; the next: {near}")
 
     def judge_gap_faults(self):
         """No more events are missing than were left out."""
