@@ -399,11 +399,14 @@ int session_change(struct session *session, const struct session_plan *plan, str
     if (failed != 0)
         return failed;
     bool elsewhere = strcmp(url, session->url) != 0;
-    if (elsewhere || strcmp(rest_url, session->rest_url) != 0)
+    bool asked_elsewhere = elsewhere || strcmp(rest_url, session->rest_url) != 0;
+    if (asked_elsewhere)
         failed = open_doctor(session, err);
     set_numbers(session, plan);
     plan_symbols(session, plan);
     want_planned(session);
+    if (asked_elsewhere && session->doctor != NULL && quarantined_count(session) > 0)
+        doctor_want_markets(session->doctor); /* another list may have them */
     change_connections(session, elsewhere);
     return failed;
 }

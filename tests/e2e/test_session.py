@@ -13,7 +13,8 @@ from prometheus import Metrics
 from simulator import Simulator
 from stream import Client
 
-SYMBOLS = {"binance": "BTC-USDT,ETH-USDT", "upbit": "BTC-KRW,ETH-KRW", "bithumb": "BTC-KRW,ETH-KRW"}
+SYMBOLS = {"binance": "BTC-USDT,ETH-USDT", "upbit": "BTC-KRW,ETH-KRW",
+           "bithumb": "BTC-KRW,ETH-KRW"}
 
 
 def simulated(simulator, names, *more):
@@ -44,6 +45,11 @@ def whole_exchange(messages, exchange):
     """States of the exchange as a whole, in order."""
     return [message["state"] for message in of(messages, "status", exchange=exchange)
             if "symbol" not in message and "channel" not in message]
+
+
+def collected(node, exchange):
+    return next(row for row in node.json("/api/v1/exchanges")["exchanges"]
+                if row["name"] == exchange)
 
 
 def subset_in_order(ours, truth):
@@ -107,30 +113,6 @@ def test_bans_and_maintenance_are_states_and_others_go_on():
                                        reason="maintenance") >= 1
             for name in SYMBOLS:
                 assert simulator.broken(name) == {}
-
-
-def test_an_unlisted_symbol_is_quarantined_and_the_others_go_on():
-    more = ["--set", "exchanges.binance.symbols=BTC-USDT,NOSUCH-USDT",
-            "--set", "exchanges.upbit.symbols=BTC-KRW,NOSUCH-KRW"]
-    with Simulator("--rate", "200", "--symbols", "4") as simulator:
-        with simulated(simulator, ["binance", "upbit"], *more) as node, follow(node) as client:
-            messages = []
-            for name, symbol in (("binance", "NOSUCH-USDT"), ("upbit", "NOSUCH-KRW")):
-                if not of(messages, "status", exchange=name, symbol=symbol):
-                    messages += client.until(lambda message: message["type"] == "status" and
-                                             message.get("symbol") == symbol, seconds=30)
-                node.wait_log(msg="symbol quarantined", exchange=name, symbol=symbol)
-                told = of(messages, "status", exchange=name, symbol=symbol)[-1]
-                assert told["state"] == "down" and "does not list" in told["reason"]
-                client.until(lambda message: message["type"] == "trade"
-                             and message["exchange"] == name)
-                assert node.json("/api/ws/infra-health")["exchanges"][name]["state"] == "live"
-                wait_until(lambda: Metrics(node).value("tickwire_quarantined_symbols",
-                                                       exchange=name) == 1,  # noqa: B023
-                           "it is counted")
-            channels = [message["channel"] for message in
-                        of(messages, "status", symbol="NOSUCH-USDT", state="down")]
-            assert len(channels) == len(set(channels)), "each is told once"
 
 
 def test_budgets_outlive_a_restart(tmp_path):
@@ -450,3 +432,48 @@ def test_what_is_not_of_an_exchange_changes_at_run_time():
         error = setup.reload(text)["error"]
         assert "perhaps" in error or "enabled" in error
         assert node.info()["node"] != "other"
+
+
+def test_an_unlisted_symbol_is_quarantined_until_it_is_listed():
+    unlisted = {"binance": "DOGE-USDT", "upbit": "DOGE-KRW"}
+    with Simulator("--rate", "200", "--symbols", "4") as fewer, \
+            Simulator("--rate", "400", "--symbols", "8") as more:
+        setup = Configured(fewer, binance={"symbols": "[BTC-USDT,DOGE-USDT]"},
+                           upbit={"symbols": "[BTC-KRW,DOGE-KRW]"})
+        with setup.node as node, follow(node) as client:
+            messages = []
+            for name, symbol in unlisted.items():
+                node.wait_log(msg="symbol quarantined", exchange=name, symbol=symbol)
+                wait_until(lambda: Metrics(node).value("tickwire_quarantined_symbols",
+                                                       exchange=name) == 1,  # noqa: B023
+                           "it is counted")
+                while len(of(messages, "status", exchange=name, symbol=symbol)) < 3:
+                    messages.append(client.next())
+                begin = len(messages)
+                while not of(messages[begin:], "trade", exchange=name):
+                    messages.append(client.next())
+                assert collected(node, name)["state"] == "live"
+                assert collected(node, name)["quarantined"] == 1
+                told = of(messages, "status", exchange=name, symbol=symbol)
+                assert {message["channel"] for message in told} == {"trade", "ticker", "book"}
+                assert len(told) == 3, "each channel is told once"
+                assert all(message["state"] == "down" and "does not list" in message["reason"]
+                           for message in told)
+            for name in unlisted:
+                setup.settings[name].update(
+                    ws_url=more.ws(f"/{name}"),
+                    rest_url=f"http://127.0.0.1:{more.port}/{name}")
+            setup.reload()
+            for name, symbol in unlisted.items():
+                node.wait_log(msg="symbol taken up again", exchange=name, symbol=symbol)
+            before = len(messages)
+            wanted = {(name, symbol, channel) for name, symbol in unlisted.items()
+                      for channel in ("ticker", "book")}
+            while not wanted <= {(message["exchange"], message["symbol"], message.get("channel"))
+                                 for message in of(messages[before:], "status", state="live")
+                                 if "symbol" in message}:
+                messages.append(client.next())
+            for name, symbol in unlisted.items():
+                assert collected(node, name)["quarantined"] == 0
+                assert of(messages, "book", exchange=name, symbol=symbol)
+                assert fewer.broken(name) == {} == more.broken(name)
