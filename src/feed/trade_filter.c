@@ -40,6 +40,7 @@ struct trade_filter {
     uint32_t capacity; /* of the ring; a power of two */
     uint32_t first;    /* place of the oldest */
     uint32_t count;
+    bool any_unnamed; /* a trade without an id has come: only those are counted by connection */
 };
 
 static_assert(sizeof(struct key) == KEY_WORDS * 8 + 8, "a key has no padding");
@@ -200,6 +201,7 @@ static struct kept *filter_add(struct trade_filter *filter, const struct key *ke
     uint32_t place = (filter->first + filter->count) & (filter->capacity - 1);
     struct kept *kept = &filter->ring[place];
     *kept = (struct kept){.key = *key, .received_us = received_us, .hash = hash};
+    filter->any_unnamed |= key->id_size == 0;
     filter->count++;
     filter_index(filter, place);
     return kept;
@@ -260,6 +262,8 @@ bool trade_filter_knows(const struct trade_filter *filter, const struct event *e
 void trade_filter_restart(struct trade_filter *filter, unsigned source)
 {
     assert(source < TRADE_FILTER_SOURCES);
+    if (!filter->any_unnamed)
+        return; /* thousands of symbols are restarted at once when a connection ends */
     for (uint32_t i = 0; i < filter->count; i++)
         filter->ring[(filter->first + i) & (filter->capacity - 1)].brought[source] = 0;
 }
