@@ -21,7 +21,8 @@ def simulated(simulator, names, *more):
     """A node that collects these exchanges from the simulator."""
     arguments = []
     for name in names:
-        arguments += ["--set", f"exchanges.{name}.rest_url=http://127.0.0.1:{simulator.port}/{name}",
+        rest = f"http://127.0.0.1:{simulator.port}/{name}"
+        arguments += ["--set", f"exchanges.{name}.rest_url={rest}",
                       "--set", f"exchanges.{name}.symbols={SYMBOLS[name]}"]
     return serve(*arguments, *more, exchanges={name: simulator.ws(f"/{name}") for name in names})
 
