@@ -139,7 +139,7 @@ static void the_price_walks_and_comes_home(void **state)
     struct flow flow;
     struct flow_events events;
     flow_init(&flow, &usual);
-    int64_t low = usual.price, high = usual.price;
+    int64_t low = INT64_MAX, high = 0;
     for (int i = 0; i < 20 * STEPS; i++) {
         flow_step(&flow, &events);
         int64_t bid = flow.sides[FLOW_BID].items[0].price;

@@ -155,11 +155,12 @@ static void log_decision(const struct publisher *publisher, const char *what,
 {
     const struct sequencer *sequencer = publisher->sequencer;
     const char *state = event->type == EVENT_STATUS ? status_state_names[event->status.state] : "";
+    struct slice symbol = SLICE("");
+    if (event->symbol != NULL)
+        symbol = symbol_slice(event->symbol);
     log_info("feed", log_text("msg", what), log_text("exchange", publisher->exchange->name),
-             log_slice("symbol",
-                       event->symbol == NULL ? (struct slice){0} : symbol_slice(event->symbol)),
-             log_slice("channel", channel), log_text("state", state), log_slice("reason", reason),
-             log_text("stream", sequencer_stream(sequencer)),
+             log_slice("symbol", symbol), log_slice("channel", channel), log_text("state", state),
+             log_slice("reason", reason), log_text("stream", sequencer_stream(sequencer)),
              log_int("epoch", sequencer_epoch(sequencer)),
              log_int("seq", sequencer_next(sequencer) - 1));
 }
@@ -248,12 +249,15 @@ void publisher_check(struct publisher *publisher, struct instruments *instrument
 static void publish_unheard(struct publisher *publisher, struct track *track,
                             const struct symbol *symbol, int64_t until_us)
 {
+    int64_t from_us = track->unheard_us;
+    if (from_us > DISORDER_US)
+        from_us -= DISORDER_US;
     struct event gap = {
         .type = EVENT_GAP,
         .symbol = symbol,
         .received_us = clock_wall_us(),
         .gap = {.channel = SLICE("trade"),
-                .from_us = track->unheard_us - DISORDER_US,
+                .from_us = from_us,
                 .to_us = until_us,
                 .missing = -1,
                 .reason = SLICE("no connection")},

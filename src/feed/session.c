@@ -29,7 +29,7 @@ static const char *const end_reason_names[END_REASON_COUNT] = {
 
 void session_set_state(struct session *session, enum status_state state, const char *reason)
 {
-    struct slice text = reason == NULL ? (struct slice){0} : slice_of(reason);
+    struct slice text = slice_of(reason == NULL ? "" : reason);
     if (text.size >= sizeof session->reason)
         text.size = sizeof session->reason - 1;
     if (state == session->state && slice_is(text, session->reason))
