@@ -408,8 +408,10 @@ static void on_closed(void *context, struct link *link, const struct link_ending
         lane_lost(lane);
     else
         replace_later(lane);
-    if (others == 0 && session_open_count(session) > 0) /* one that was only just opened */
+    if (others == 0 && session_open_count(session) > 0) { /* one that was only just opened */
         session_connected(session, clock_monotonic_ns());
+        units_follow(session->units, clock_monotonic_ns());
+    }
     warm_last(session);
 }
 

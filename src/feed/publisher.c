@@ -205,6 +205,7 @@ static void ordered_missing(void *context, const struct trade_hole *hole)
     snprintf(after, sizeof after, "%llu", (unsigned long long)hole->after);
     snprintf(before, sizeof before, "%llu", (unsigned long long)hole->before);
     uint64_t missing = hole->before - hole->after - 1;
+    bool counted = missing <= TRADE_ORDER_FAR; /* else the exchange numbers anew */
     struct event gap = {
         .type = EVENT_GAP,
         .symbol = ordering->symbol,
@@ -214,9 +215,9 @@ static void ordered_missing(void *context, const struct trade_hole *hole)
                 .before_id = slice_of(before),
                 .from_us = hole->from_us,
                 .to_us = hole->to_us,
-                .missing = missing > INT64_MAX ? -1 : (int64_t)missing},
+                .missing = counted ? (int64_t)missing : -1},
     };
-    metric_add(ordering->publisher->missing, missing);
+    metric_add(ordering->publisher->missing, counted ? missing : 0);
     publish_gap(ordering->publisher, ordering->track, &gap);
     ordering->track->unheard_us = 0;
 }

@@ -218,6 +218,22 @@ static void who_stays_away_is_told_afterwards(void **state)
     assert_string_equal(fixture->said, "S2.trade+ ");
 }
 
+/* One stops, the others are just quiet: it does not speak for them. */
+static void who_stops_alone_is_no_witness_of_the_quiet(void **state)
+{
+    struct fixture *fixture = *state;
+    warm_up(fixture);
+    speak_until_suspect(fixture, 0, CHANNEL_TRADE, CHANNEL_BIT(CHANNEL_TRADE));
+    fact(fixture, 0, CHANNEL_TRADE, 25);
+    for (uint32_t i = 1; i < COUNT; i++)
+        fact(fixture, i, CHANNEL_TRADE, 20);
+    for (int i = 0; i < 3; i++) {
+        seen(fixture, 0, CHANNEL_BOOK, 2000000 + i);
+        pass(fixture, 400);
+    }
+    assert_string_equal(fixture->said, "S0.trade+ ");
+}
+
 /* ---- facts ---- */
 
 static void a_quiet_market_is_not_stale(void **state)
@@ -337,6 +353,50 @@ static void a_fresh_subscription_that_brings_nothing_shows_quiet(void **state)
     assert_int_equal(unknown, 0);
     assert_string_equal(fixture->said, "");
     speak_until_suspect(fixture, 1, CHANNEL_BOOK, 0); /* it is looked at again */
+}
+
+/* Longer than the grace. */
+static void others_speak(struct fixture *fixture)
+{
+    for (int i = 0; i < 3; i++) {
+        seen(fixture, 0, CHANNEL_BOOK, 5000000 + i);
+        seen(fixture, 0, CHANNEL_TRADE, 5000000 + i);
+        pass(fixture, 400);
+    }
+}
+
+static void stop_one(struct fixture *fixture)
+{
+    warm_up(fixture);
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    fact(fixture, 1, CHANNEL_TRADE, 25);
+    others_speak(fixture);
+    assert_string_equal(fixture->said, "S1.trade+ ");
+    units_looked(fixture->units, true, fixture->now_ns); /* a fresh connection carries it now */
+    assert_int_equal(units_stale(fixture->units), 0);
+}
+
+/* What was missed is missed: a symbol that is quiet since is not stale for ever. */
+static void what_was_missed_is_not_stale_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_one(fixture);
+    fact(fixture, 1, CHANNEL_TRADE, 25);
+    assert_string_equal(fixture->said, "S1.trade+ S1.trade- ");
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_FINE);
+}
+
+static void what_goes_on_without_us_stays_stale_and_is_told_once(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_one(fixture);
+    fact(fixture, 1, CHANNEL_TRADE, 26);
+    others_speak(fixture);
+    assert_int_equal(state_of(fixture, 1, CHANNEL_TRADE), UNIT_STALE);
+    assert_int_equal(units_stale(fixture->units), 1);
+    seen(fixture, 1, CHANNEL_TRADE, 27);
+    assert_string_equal(fixture->said, "S1.trade+ S1.trade- ");
+    assert_int_equal(units_stale(fixture->units), 0);
 }
 
 /* ---- what is watched ---- */
@@ -509,6 +569,7 @@ int main(void)
         TEST(a_channel_is_told_as_a_whole),
         TEST(everything_is_told_as_the_exchange),
         TEST(who_stays_away_is_told_afterwards),
+        TEST(who_stops_alone_is_no_witness_of_the_quiet),
         TEST(a_quiet_market_is_not_stale),
         TEST(what_comes_within_the_grace_is_no_stall),
         TEST(what_was_made_before_it_was_asked_for_is_no_proof),
@@ -517,6 +578,8 @@ int main(void)
         TEST(facts_that_nobody_waits_for_change_nothing),
         TEST(a_fresh_subscription_that_brings_something_contradicts),
         TEST(a_fresh_subscription_that_brings_nothing_shows_quiet),
+        TEST(what_was_missed_is_not_stale_for_ever),
+        TEST(what_goes_on_without_us_stays_stale_and_is_told_once),
         TEST(what_is_not_wanted_is_not_watched),
         TEST(a_stop_ends_what_was_stale),
         cmocka_unit_test(whatever_stops_is_told_and_nothing_else),
