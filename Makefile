@@ -4,6 +4,7 @@
 BUILD ?= build
 FUZZ_SECONDS ?= 60
 SOAK_ROUNDS ?= 20
+SOAK_SECONDS ?= 3600
 PYTHON = build/venv/bin/python
 SHOW = TEST_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) tools/show.py
 
@@ -37,6 +38,8 @@ fuzz: venv
 soak: build venv
 	FUZZ_SECONDS=600 $(SHOW) fuzz
 	SOAK=1 $(SHOW) conformance
+	SOAK=1 $(SHOW) faults
+	SOAK_SECONDS=$(SOAK_SECONDS) $(SHOW) soak
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 		echo "soak: round $$round of $(SOAK_ROUNDS)"; \
 		TICKWIRE=$(CURDIR)/$(BUILD)/src/node/tickwire $(PYTHON) -m pytest -q tests/e2e || exit 1; \

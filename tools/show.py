@@ -42,9 +42,13 @@ SHOWS = [
     ("defaults", True, "no arguments, no file: names, ports, TLS, headers, data; bad certificates"),
     ("overlap", True, "connections are replaced before the exchange ends them: nobody notices"),
     ("runtime", True, "what is collected changes by SIGHUP while data flows: others do not notice"),
+    ("stall", True, "silence is noticed within stale_after, at its scope; quiet is never stale"),
+    ("faults", True, "every fault on three exchanges at once: what is missing, and only then"),
+    ("limits", True, "no limit of an exchange is broken: restarts, bans, reloads, many symbols"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
     ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),
+    ("soak", False, "an hour with faults now and then: memory and descriptors stay flat"),
     ("fresh", False, "run.sh and test.sh in a bare Debian 12 folder"),
 ]
 NAMES = [name for name, _, _ in SHOWS]

@@ -90,7 +90,7 @@ class Gang:
     def __init__(self, port, stay, change):
         self.port, self.stay, self.change = port, stay, change
         self.known, self.inflated = {}, {}
-        self.digests, self.base = array("L"), None  # by seq - base; 0: not seen
+        self.digests, self.base = array("I"), None  # by seq - base; 0: not seen
         self.snapshots, self.problems = [], []
         self.compared = self.joins = 0
         self.random = random.Random(5)

@@ -193,8 +193,11 @@ class Exchange:
     # -- judging --
 
     def window_of(self, time_us, kinds=None):
-        return next((window for window in reversed(self.windows) if window.covers(time_us)
-                     and (kinds is None or window.kind in kinds)), None)
+        """Whose it is: rather one that was going on than one that may still show, or soon did."""
+        windows = [window for window in reversed(self.windows)
+                   if kinds is None or window.kind in kinds]
+        return next((window for window in windows if window.from_us <= time_us <= window.to_us),
+                    next((window for window in windows if window.covers(time_us)), None))
 
     def title_at(self, time_us):
         """The fault that began last before that time, and how long before, for messages."""

@@ -94,7 +94,7 @@ class Restarts:
     """A node with state_file that is stopped and started."""
 
     def __init__(self, live, state_file):
-        self.live = live
+        self.live, self.state_file = live, state_file
         self.live.settings.append(f"node.state_file={state_file}")
         self.starts, self.cuts = 0, 0
 
@@ -105,10 +105,17 @@ class Restarts:
     def stop(self, number=signal.SIGTERM):
         node = self.live.nodes[0]
         if number == signal.SIGKILL:
+            wait_until(self.is_written, "all connections are in the state file", PATIENCE)
             self.live.nodes.remove(node)
             node.close()
         else:
             self.live.stop_node(node)
+
+    def is_written(self):
+        """It is once a second; Binance's window is long enough for all of them to be there."""
+        with open(self.state_file, encoding="utf-8") as file:
+            spent = json.loads(file.readline())["connects"]
+        return sum(weight for _, weight in spent) >= connects(self.live)["binance"]
 
     def run(self):
         for number in range(RESTARTS):

@@ -132,18 +132,19 @@ def texts_errors(texts):
 
 
 class Follower:
-    """A client in a thread, from the stream's first record on. It checks that seq grows by 1, that
-    books are told by the rules, and each message against its schema; it keeps trades, statuses,
-    gaps with `at`, the wall time (us) of their arrival. A context manager: leaving it fails when
-    there are `problems`, unless something failed already."""
+    """A client in a thread, from the stream's first record on. It checks that seq grows by one,
+    that books are told by the rules, and each message against its schema; it keeps trades, statuses
+    and gaps with `at`, the wall time (us) of their arrival. A context manager: leaving it fails when
+    there are `problems`, unless something failed already. Without `keep` trades are only counted."""
 
-    def __init__(self, node, schemas=True, query=None):
+    def __init__(self, node, schemas=True, query=None, keep=True):
         self.trades = collections.defaultdict(list)  # (exchange, symbol): messages
         self.statuses, self.gaps, self.problems = [], [], []
+        self.keep = keep
         self.counts = collections.Counter()  # (type, exchange)
         self.data_us = {}  # (exchange, symbol, channel): arrival of the last message
         self.books, self.seq, self.stream, self.hellos = Books(), None, None, 0
-        self.digests = array("L")  # CRC-32 of each sequenced message
+        self.digests = array("I")  # CRC-32 of each sequenced message
         self.first_seq = None
         self.changed = threading.Condition()
         self._context = multiprocessing.get_context("spawn")
@@ -206,7 +207,7 @@ class Follower:
         kind, exchange, symbol = message["type"], message.get("exchange"), message.get("symbol")
         self.counts[kind, exchange] += 1
         message["at"] = now_us()
-        if kind == "trade":
+        if kind == "trade" and self.keep:
             self.trades[exchange, symbol].append(message)
         elif kind == "status":
             self.statuses.append(message)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An exchange that goes silent, but answers pings, is noticed within stale_after, at the right scope;
-a market that is just quiet is never called stale.
+"""An exchange that goes silent, but answers pings, is noticed within stale_after, at its scope; a
+market that is just quiet is never called stale.
 
 Three nodes with simulators of their own, at the same time:
 
 - lively: on each exchange in turn everything on the present connections stops (a fresh subscription
   helps); one channel of a symbol, for three channels at once; one channel; everything. Each must be
   told by a `status` of that scope within stale_after of the fault's beginning (one symbol of a wide
-  scope may be told before; nothing else may), and be live again with data when the fault is over; no trade comes twice, none is
-  made up.
+  scope may be told before; nothing else may), and be live again with data when the fault is over;
+  no trade comes twice, none is made up.
 - quiet: one symbol of each exchange is halted, then all of them, for longer than stale_after: it
   must have been looked into, and never be called stale.
 - slow: markets on which something happens every quarter of a minute.
