@@ -10,7 +10,8 @@ Each exchange gets every kind in turn, another one at the same time on each. Wha
   (`swapped`); a Binance trade may follow the gap that declared it missing (`late`);
 - a trade is missing only when it was made within an outage that this test made: from its beginning
   to its end, and what the node then waits before it connects again (its own log says how long, and
-  that is bounded by the backoff) and SLACK_S. With a fault `gap`, no more events than were left out;
+  that is bounded by the backoff) and SLACK_S. With a fault `gap`, no more events than were left
+  out;
 - each outage is told by `status`; each hole in Binance's ids by a `gap`, which is true;
 - no stale, no down, no gap of trades outside the windows of the exchange's own faults: the others
   do not notice;

@@ -133,9 +133,9 @@ def texts_errors(texts):
 
 class Follower:
     """A client in a thread, from the stream's first record on. It checks that seq grows by one,
-    that books are told by the rules, and each message against its schema; it keeps trades, statuses
-    and gaps with `at`, the wall time (us) of their arrival. A context manager: leaving it fails when
-    there are `problems`, unless something failed already. Without `keep` trades are only counted."""
+    that books are told by the rules, and each message against its schema; it keeps trades (unless
+    not `keep`), statuses and gaps with `at`, the wall time (us) of their arrival. A context
+    manager: leaving it fails when there are `problems`, unless something failed already."""
 
     def __init__(self, node, schemas=True, query=None, keep=True):
         self.trades = collections.defaultdict(list)  # (exchange, symbol): messages
