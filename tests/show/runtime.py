@@ -240,12 +240,13 @@ class Runtime:
                    "the markets go on", 2 * HALT_S)
         return {"trades": trades, "books": books, "gaps_of_others": len(watcher.gaps_since(since))}
 
-    def judge_others(self, watcher, since, exchange, what):
-        """Only what comes back later than others may be told."""
+    def judge_others(self, watcher, since, changed, what):
+        """Only what comes back later than others may be told. (What has moved to other markets may
+        also be told that they have what the former ones had not.)"""
         told = [entry for entry in watcher.statuses_since(since) + watcher.gaps_since(since)
-                if entry["exchange"] != exchange and entry.get("state") != "live"]
+                if entry["exchange"] not in changed and entry.get("state") != "live"]
         if told:
-            self.problems.append(f"{exchange} was {what}, others are told: {told[:2]}")
+            self.problems.append(f"{list(changed)} {what}, others are told: {told[:2]}")
 
     def judge_snapshot(self):
         """A client that comes now is told of what is collected, and of nothing else."""
@@ -300,17 +301,33 @@ class Runtime:
                     self.configuration.exchanges[exchange]["enabled"] = enabled
                     self.reload([f"exchanges.{exchange}.enabled"])
                     status = watcher.wait_status(since, exchange, state)
-                    if state == "down" and not status.get("reason"):
-                        self.problems.append(f"no reason: {status}")
                     if state == "down":
-                        wait_until(lambda name=exchange: not self.simulator.stats(name)[
-                            "connections"], f"{exchange} is left")
+                        self.judge_off(exchange, status)
                 watcher.wait_data(exchange, SYMBOLS[exchange], ("book",), now_us())
-                self.judge_others(watcher, since, exchange, "switched")
+                self.judge_others(watcher, since, [exchange], "switched")
         return {"switched": list(EXCHANGES)}
+
+    def judge_off(self, exchange, status):
+        """It is switched off: no connection is left, and who comes is told nothing of it."""
+        if not status.get("reason"):
+            self.problems.append(f"no reason: {status}")
+        wait_until(lambda: not self.at(self.simulator, exchange), f"{exchange} is left")
+
+        def snapshot():
+            """Of a thread that has come so far."""
+            with Client(self.node) as client:
+                told = client.until_type("snapshot_end")
+                return told if told[-1]["seq"] >= status["seq"] else None
+
+        told = [message for message in wait_until(snapshot, "a snapshot")
+                if message["type"] in ("trade", "ticker", "quote", "book")
+                and message["exchange"] == exchange]
+        if told:
+            self.problems.append(f"{exchange} is off, and in a snapshot: {told[:2]}")
 
     def moved(self):
         """To a second simulator, by a connection beside the present one."""
+        since_us = {}
         with Simulator("--rate", RATE, "--seed", "99") as second, Watcher(self.node) as watcher:
             watcher.catch_up(self.node)
             for exchange in EXCHANGES:
@@ -320,17 +337,18 @@ class Runtime:
                 self.reload([f"exchanges.{exchange}.{key}" for key in ("ws_url", "rest_url")])
                 wait_until(lambda name=exchange: self.at(second, name) and not self.at(
                     self.simulator, name), f"{exchange} has moved", 40)
-                watcher.wait_data(exchange, SYMBOLS[exchange][:2], STAYING, now_us())
-                self.judge_others(watcher, since, exchange, "moved")
+                since_us[exchange] = now_us()
+                watcher.wait_data(exchange, SYMBOLS[exchange][:2], STAYING, since_us[exchange])
+                self.judge_others(watcher, since, since_us, "moved")
                 say(f"runtime: {exchange} has moved")
             for exchange in EXCHANGES:
                 second.fault("halt", exchange, ms=600_000)
             known = truths(types.SimpleNamespace(simulator=second, exchanges=EXCHANGES))
-            # Binance's ids begin with the same number in every simulator: some trades of the second
-            # one are taken for trades of the first.
-            wait_arrived(watcher, {key: truth for key, truth in known.items()
-                                   if key[0] != "binance"})
-            books = wait_books(watcher, known)
+            # They are other markets in truth: what is older there than the last that was known here
+            # is not taken, nor are trades of Binance whose ids were here as well. What came counts.
+            came = {key: truth for key, truth in known.items()
+                    if watcher.data_us.get((*key, "book"), 0) > since_us[key[0]]}
+            books = wait_books(watcher, came)
             self.limits(second)
         return {"moved": list(EXCHANGES), "books": books}
 
