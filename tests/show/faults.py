@@ -19,7 +19,7 @@ Each exchange gets every kind in turn, another one at the same time on each. Wha
 
     FAULTS_SECONDS  at least (default 60; with SOAK=1 600)
     FAULTS_LOG      a file for the node's log
-    FAULTS_RATE     market events a second (default 1050, with SOAK=1 4300: messages are half)
+    FAULTS_RATE     market events a second (default 1700; with SOAK=1 5600: messages are a third)
 """
 
 import collections
@@ -35,7 +35,7 @@ from show import end, say
 
 SOAK = os.environ.get("SOAK") == "1"
 SECONDS = int(os.environ.get("FAULTS_SECONDS", "600" if SOAK else "60"))
-RATE = int(os.environ.get("FAULTS_RATE", "4300" if SOAK else "1050"))
+RATE = int(os.environ.get("FAULTS_RATE", "5600" if SOAK else "1700"))
 STALE_AFTER_S = 5
 SETTINGS = [f"exchanges.{name}.stale_after={STALE_AFTER_S}s" for name in EXCHANGES]
 STAY, CHANGE = 15, 4  # clients; with the follower 20

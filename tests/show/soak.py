@@ -11,7 +11,7 @@ After the warm-up (WARM_S, or a quarter of the time if that is less):
   of sequence, no client lost.
 
     SOAK_SECONDS  default 3600
-    SOAK_RATE     market events a second (default 4300: about 2,000 messages)
+    SOAK_RATE     market events a second (default 5600: about 2,000 messages)
 """
 
 import os
@@ -26,7 +26,7 @@ from show import end, say
 from watch import descriptors
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "3600"))
-RATE = int(os.environ.get("SOAK_RATE", "4300"))
+RATE = int(os.environ.get("SOAK_RATE", "5600"))
 SETTINGS = ["stream.retain=16MiB", *(f"exchanges.{name}.connections=2" for name in EXCHANGES)]
 STAY, CHANGE = 4, 2
 WARM_S = 600
