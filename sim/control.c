@@ -169,6 +169,7 @@ static void exchange_write(const struct simulator *simulator, const struct excha
                 connections++;
     buffer_append_format(out, "\"%s\":{\"connections\":%zu,\"connects\":%llu,",
                          state->exchange.name, connections, (unsigned long long)stats->connects);
+    uint64_t requests = stats->messages_in + stats->rest_requests;
     buffer_append_text(out, "\"connects_total_by_address\":");
     addresses_write(state, out);
     buffer_append_format(
@@ -176,10 +177,10 @@ static void exchange_write(const struct simulator *simulator, const struct excha
         ",\"requests\":%llu,\"messages_in\":%llu,\"messages_out\":%llu,\"rest_requests\":%llu,"
         "\"requests_bad\":%llu,\"lifetime_cuts\":%llu,\"cut_for_not_reading\":%llu,"
         "\"limits_broken\":{",
-        (unsigned long long)(stats->messages_in + stats->rest_requests),
-        (unsigned long long)stats->messages_in, (unsigned long long)stats->messages_out,
-        (unsigned long long)stats->rest_requests, (unsigned long long)stats->requests_bad,
-        (unsigned long long)stats->lifetime_cuts, (unsigned long long)stats->dropped_slow);
+        (unsigned long long)requests, (unsigned long long)stats->messages_in,
+        (unsigned long long)stats->messages_out, (unsigned long long)stats->rest_requests,
+        (unsigned long long)stats->requests_bad, (unsigned long long)stats->lifetime_cuts,
+        (unsigned long long)stats->dropped_slow);
     for (size_t i = 0; i < BROKEN_COUNT; i++)
         buffer_append_format(out, "%s\"%s\":%llu", i == 0 ? "" : ",", broken_names[i],
                              (unsigned long long)stats->broken[i]);

@@ -131,10 +131,10 @@ bool rate_log_take(struct rate_log *log, uint32_t limit, uint32_t window_ms)
         log->times_ns = memory_array(limit, sizeof log->times_ns[0]);
     }
     int64_t now_ns = clock_monotonic_ns();
-    int64_t oldest_ns = log->times_ns[log->next];
-    if (oldest_ns != 0 && now_ns - oldest_ns < (int64_t)window_ms * NS_PER_MS)
+    int64_t *oldest_ns = &log->times_ns[log->next];
+    if (*oldest_ns != 0 && now_ns - *oldest_ns < (int64_t)window_ms * NS_PER_MS)
         return false;
-    log->times_ns[log->next] = now_ns;
+    *oldest_ns = now_ns;
     log->next = (log->next + 1) % log->limit;
     return true;
 }
@@ -152,6 +152,7 @@ struct visitor *visitor_find(struct exchange_state *state, const struct address 
     if (found == NULL) {
         bool full = state->visitor_count == ADDRESSES_MAX;
         found = full ? oldest : &state->visitors[state->visitor_count++];
+        assert(found != NULL); /* full is never empty */
         rate_log_release(&found->handshakes);
         *found = (struct visitor){.address = *address};
     }

@@ -239,7 +239,7 @@ static bool is_wanted(const struct recording *recording, const struct recorded_m
 {
     const char *only = recording->options.only;
     return message->at_us >= recording->options.from_us &&
-           (only == NULL || strcmp(message->exchange, only) == 0);
+           (only == NULL || (message->exchange != NULL && strcmp(message->exchange, only) == 0));
 }
 
 /* RECORDING_AGAIN: a line that is no wanted message, or the end of a file. */
@@ -247,6 +247,7 @@ static enum recording_result step(struct recording *recording, size_t *looked,
                                   struct recorded_message *message, struct err *err)
 {
     struct slice line = {0};
+    *message = (struct recorded_message){0};
     if (recording->file_index == recording->options.file_count)
         return RECORDING_END;
     if (recording->file == NULL && enter_file(recording, err) < 0)
@@ -381,7 +382,7 @@ static int survey_file(struct recording *recording, struct recording_survey *sur
         if (!*some)
             survey->first_us = message.ts_us;
         *some = true;
-        int added = survey_add(survey, message.exchange, file, err);
+        int added = survey_add(survey, message.exchange == NULL ? "" : message.exchange, file, err);
         if (added < 0)
             return added;
     }

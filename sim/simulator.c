@@ -233,7 +233,7 @@ static void lots_create(struct simulator *simulator)
     for (size_t i = 0; i < simulator->exchange_count; i++)
         for (size_t k = 0; k < simulator->exchanges[i].exchange.market_count; k++)
             count += simulator->exchanges[i].exchange.markets[k].weight;
-    simulator->lots = memory_array(count, sizeof simulator->lots[0]);
+    simulator->lots = memory_array(count, sizeof(void *));
     for (size_t i = 0; i < simulator->exchange_count; i++)
         for (size_t k = 0; k < simulator->exchanges[i].exchange.market_count; k++)
             for (uint32_t w = 0; w < simulator->exchanges[i].exchange.markets[k].weight; w++)

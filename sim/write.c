@@ -9,8 +9,8 @@
 
 #define US_PER_SECOND 1000000
 #define SECONDS_PER_DAY 86400
-#define JAVA_PLAIN_MAX 7  /* digits before the point, without an exponent */
-#define JAVA_PLAIN_MIN -3 /* 10^-3 is still plain */
+#define JAVA_PLAIN_MAX 7    /* digits before the point, without an exponent */
+#define JAVA_PLAIN_MIN (-3) /* 10^-3 is still plain */
 
 int64_t write_power(unsigned exponent)
 {

@@ -77,6 +77,8 @@ static struct member *member_open(struct lane *lane)
         .learn = session->options.learn,
     };
     egress_connect(session->options.egress, clock_monotonic_ns());
+    if (session->options.connecting != NULL)
+        session->options.connecting(session->options.context);
     member->lane = lane;
     member->settled = member->silent = false;
     member->seen_count = 0;
@@ -101,9 +103,9 @@ static void say_paused(struct session *session, int64_t now_ns)
 {
     char text[LIMIT_REASON];
     int64_t until_ns = egress_paused_until_ns(session->options.egress, now_ns);
+    int64_t left_s = (until_ns - now_ns) / NS_PER_MS / MS_PER_S + 1;
     snprintf(text, sizeof text, "paused by the exchange (%u) for %lld s",
-             egress_pause_status(session->options.egress),
-             (long long)((until_ns - now_ns) / NS_PER_MS / MS_PER_S + 1));
+             egress_pause_status(session->options.egress), (long long)left_s);
     session_set_state(session, STATUS_DOWN, text);
 }
 

@@ -213,7 +213,7 @@ static void ordered_missing(void *context, const struct trade_hole *hole)
         .gap = {.channel = SLICE("trade"),
                 .after_id = slice_of(after),
                 .before_id = slice_of(before),
-                .from_us = hole->from_us,
+                .from_us = hole->from_us <= hole->to_us ? hole->from_us : 0,
                 .to_us = hole->to_us,
                 .missing = counted ? (int64_t)missing : -1},
     };

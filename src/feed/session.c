@@ -342,13 +342,12 @@ static int trust(struct session *session, struct err *err)
 static const struct doctor_callbacks doctor_callbacks = {
     .market = on_market, .same_book = on_same_book, .paused = on_paused};
 
-static int open_doctor(struct session *session, struct err *err)
+static void open_doctor(struct session *session)
 {
-    int failed = trust(session, err);
     doctor_destroy(session->doctor);
     session->doctor = NULL;
-    if (failed != 0 || session->options.blind)
-        return failed;
+    if (session->options.blind)
+        return;
     const struct doctor_options options = {
         .loop = session->options.loop,
         .exchange = session->exchange,
@@ -360,7 +359,6 @@ static int open_doctor(struct session *session, struct err *err)
         .units = session->units,
     };
     session->doctor = doctor_create(&options, &doctor_callbacks, session);
-    return 0;
 }
 
 static void set_numbers(struct session *session, const struct session_plan *plan)
@@ -388,27 +386,47 @@ static void change_connections(struct session *session, bool elsewhere)
     }
 }
 
-int session_change(struct session *session, const struct session_plan *plan, struct err *err)
+struct moved { /* which of the addresses are others now */
+    bool ws, rest;
+};
+
+/* All or nothing. */
+static int change_urls(struct session *session, const struct session_plan *plan,
+                       struct moved *ret_moved, struct err *err)
 {
     char url[LIMIT_URL], rest_url[LIMIT_URL];
-    int failed = check_plan(session, plan, err);
     memcpy(url, session->url, sizeof url);
     memcpy(rest_url, session->rest_url, sizeof rest_url);
+    int failed = set_urls(session, plan, err);
     if (failed == 0)
-        failed = set_urls(session, plan, err);
+        failed = trust(session, err);
+    if (failed != 0) {
+        memcpy(session->url, url, sizeof url);
+        memcpy(session->rest_url, rest_url, sizeof rest_url);
+        return failed;
+    }
+    ret_moved->ws = strcmp(url, session->url) != 0;
+    ret_moved->rest = strcmp(rest_url, session->rest_url) != 0;
+    return 0;
+}
+
+int session_change(struct session *session, const struct session_plan *plan, struct err *err)
+{
+    struct moved moved;
+    int failed = check_plan(session, plan, err);
+    if (failed == 0)
+        failed = change_urls(session, plan, &moved, err);
     if (failed != 0)
         return failed;
-    bool elsewhere = strcmp(url, session->url) != 0;
-    bool asked_elsewhere = elsewhere || strcmp(rest_url, session->rest_url) != 0;
-    if (asked_elsewhere)
-        failed = open_doctor(session, err);
+    if (moved.ws || moved.rest)
+        open_doctor(session);
     set_numbers(session, plan);
     plan_symbols(session, plan);
     want_planned(session);
-    if (asked_elsewhere && session->doctor != NULL && quarantined_count(session) > 0)
+    if ((moved.ws || moved.rest) && session->doctor != NULL && quarantined_count(session) > 0)
         doctor_want_markets(session->doctor); /* another list may have them */
-    change_connections(session, elsewhere);
-    return failed;
+    change_connections(session, moved.ws);
+    return 0;
 }
 
 /* ---- making and ending ---- */
@@ -484,11 +502,12 @@ struct session *session_create(const struct session_options *options,
     if (failed == 0)
         failed = check_plan(session, plan, err);
     if (failed == 0)
-        failed = open_doctor(session, err);
+        failed = trust(session, err);
     if (failed != 0) {
         session_destroy(session);
         return NULL;
     }
+    open_doctor(session);
     set_numbers(session, plan);
     plan_symbols(session, plan);
     want_planned(session);

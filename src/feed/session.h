@@ -45,6 +45,9 @@ struct session_options {
     struct egress *egress;           /* borrowed: it outlives the session */
     const struct proxy *proxy;       /* borrowed; NULL: straight */
     const struct session_tap *tap;   /* borrowed; NULL: none */
+    /* An attempt to connect has just been spent of the egress. NULL: nobody wants to know. */
+    void (*connecting)(void *context);
+    void *context;
     uint32_t book_depth;
     bool learn;     /* take data of symbols that were not asked for (replay) */
     bool blind;     /* never look by REST (replay: there is none) */

@@ -142,17 +142,30 @@ static void tell(struct units *units, const struct instrument *instrument, enum 
     units->notice(units->context, &scope, stale);
 }
 
-/* Another unit, of this channel or (CHANNEL_COUNT) of any other, that is behind as well. */
-static bool has_witness(struct units *units, const struct unit *but, enum channel channel)
+static bool is_behind(const struct unit *unit)
 {
+    return unit->state == UNIT_STALE || unit->state == UNIT_NEWER;
+}
+
+static uint32_t wanted_count(const struct units *units)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < instruments_count(units->catalogue) && count < 2; i++)
+        count += instruments_at(units->catalogue, i)->wanted != 0;
+    return count;
+}
+
+/* Another instrument's unit, of this channel or (CHANNEL_COUNT) of any, that is behind as well; or,
+ * where there is but one instrument, another channel's. */
+static bool has_witness(struct units *units, uint32_t but, enum channel channel)
+{
+    bool alone = wanted_count(units) < 2;
+    uint32_t behind = 0;
     for (uint32_t i = 0; i < instruments_count(units->catalogue); i++)
-        for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
-            const struct unit *unit = units_at(units, i, (enum channel)c);
-            if ((channel == CHANNEL_COUNT || channel == (enum channel)c) && unit != but &&
-                (unit->state == UNIT_STALE || unit->state == UNIT_NEWER))
-                return true;
-        }
-    return false;
+        for (unsigned c = 0; c < CHANNEL_COUNT; c++)
+            if ((channel == CHANNEL_COUNT || channel == (enum channel)c) && (alone || i != but))
+                behind += is_behind(units_at(units, i, (enum channel)c));
+    return behind > (alone ? 1 : 0);
 }
 
 /* As long as its own rate forbids; that one of it was found quiet says nothing here. */
@@ -173,11 +186,11 @@ static void unit_stale(struct units *units, uint32_t index, enum channel channel
     count(units->found_stale);
     if (unit->told || units->all_stale || units->channel_stale[channel])
         return;
-    if (is_silent(units, &units->all, now_ns) && has_witness(units, unit, CHANNEL_COUNT)) {
+    if (is_silent(units, &units->all, now_ns) && has_witness(units, index, CHANNEL_COUNT)) {
         units->all_stale = true;
         tell(units, NULL, CHANNEL_COUNT, true);
     } else if (is_silent(units, &units->channels[channel], now_ns) &&
-               has_witness(units, unit, channel)) {
+               has_witness(units, index, channel)) {
         units->channel_stale[channel] = true;
         tell(units, NULL, channel, true);
     } else {
@@ -387,13 +400,14 @@ static bool anything_pending(struct units *units)
 }
 
 /* Something wider is silent, and others are being asked about: their answers say how wide. */
-static bool awaits_witness(struct units *units, const struct unit *unit, enum channel channel,
+static bool awaits_witness(struct units *units, uint32_t index, enum channel channel,
                            int64_t now_ns)
 {
+    const struct unit *unit = units_at(units, index, channel);
     bool silent = is_silent(units, &units->all, now_ns) ||
                   is_silent(units, &units->channels[channel], now_ns);
     return silent && now_ns - unit->decide_ns < grace_ns(units) &&
-           !has_witness(units, unit, CHANNEL_COUNT) && anything_pending(units);
+           !has_witness(units, index, CHANNEL_COUNT) && anything_pending(units);
 }
 
 static void unit_check(struct units *units, uint32_t index, enum channel channel, int64_t now_ns)
@@ -402,7 +416,7 @@ static void unit_check(struct units *units, uint32_t index, enum channel channel
     if (unit->state == UNIT_FINE && watch_suspects(&unit->watch, now_ns, units->allowed_ms))
         unit->state = UNIT_SUSPECT;
     else if (unit->state == UNIT_NEWER && now_ns >= unit->decide_ns &&
-             !awaits_witness(units, unit, channel, now_ns))
+             !awaits_witness(units, index, channel, now_ns))
         unit_stale(units, index, channel, now_ns);
 }
 

@@ -190,6 +190,8 @@ static int open_session(struct collection *collection, size_t index, struct err 
         .sequencer = options->sequencer,
         .egress = collected->egress,
         .proxy = collection->proxy,
+        .connecting = state_file(collection)[0] == '\0' ? NULL : keep_state,
+        .context = collection,
         .tap = options->tap == NULL ? NULL : options->tap(options->context, name),
         .book_depth = (uint32_t)options->settings->stream.book_depth,
         .learn = options->learn,

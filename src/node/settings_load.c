@@ -231,12 +231,18 @@ static void choose_adapters(struct settings *settings)
     }
 }
 
+#define LIFETIME_MIN_MS 10000 /* a connection must have time to be replaced */
+
 int settings_check_streams(const struct settings *settings, struct err *err)
 {
     for (size_t i = 0; i < settings->exchange_count; i++) {
         const struct settings_exchange *of = &settings->exchanges[i];
         uint32_t most = of->exchange->limits.streams_per_connection;
         size_t wanted = of->symbols.count * of->channels.count;
+        if (of->lifetime_ms > 0 && of->lifetime_ms < LIFETIME_MIN_MS)
+            return err_set(err, -EINVAL,
+                           "exchanges.%s.lifetime: expected 0 or at least 10s, found %lldms",
+                           of->exchange->name, (long long)of->lifetime_ms);
         if (of->enabled && most > 0 && wanted > most)
             return err_set(err, -EINVAL,
                            "exchanges.%s: %zu symbols with %zu channels are %zu streams, expected "
