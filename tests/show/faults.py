@@ -193,10 +193,11 @@ class Exchange:
 
     # -- judging --
 
-    def window_of(self, time_us, kinds=None):
+    def window_of(self, time_us, kinds=None, channels=None):
         """Whose it is: rather one that was going on than one that may still show, or soon did."""
         windows = [window for window in reversed(self.windows)
-                   if kinds is None or window.kind in kinds]
+                   if (kinds is None or window.kind in kinds)
+                   and (channels is None or window.fields.get("channel") in channels)]
         return next((window for window in windows if window.from_us <= time_us <= window.to_us),
                     next((window for window in windows if window.covers(time_us)), None))
 
@@ -250,7 +251,7 @@ class Exchange:
 
     def judge_missing(self, truth, index, gaps, figures):
         time_us = truth.times_us[index]
-        window = self.window_of(time_us, LOUD + ("stall", "leaving", "gap"))
+        window = self.window_of(time_us, LOUD + ("stall", "leaving", "gap"), ("trade", None))
         figures["missing"] += 1
         if window is None:
             figures["missing_outside"] += 1
@@ -293,6 +294,11 @@ def judge_node(node):
             yield f"the node says: {line}"
 
 
+def exchanges_sent(live):
+    """Messages, to all connections."""
+    return sum(venue["messages_out"] for venue in live.stats()["venues"].values())
+
+
 def run_all(live, follower, exchanges):
     problems = []
     with concurrent.futures.ThreadPoolExecutor(len(exchanges)) as pool:
@@ -324,11 +330,12 @@ def show():
         follower.wait_live(EXCHANGES)
         for name in EXCHANGES:
             follower.wait_data(name, SYMBOLS[name], CHANNELS, 0, 60)
-        begin, first = time.monotonic(), follower.seq
+        begin, first, sent = time.monotonic(), follower.seq, exchanges_sent(live)
         exchanges = [Exchange(live, follower, name, 5 * number)
                      for number, name in enumerate(EXCHANGES)]
         problems += run_all(live, follower, exchanges)
         seconds, messages = time.monotonic() - begin, follower.seq - first
+        sent = exchanges_sent(live) - sent
         known = truths(live)
         wait_arrived(follower, known)
         books = wait_books(follower, known)
@@ -350,6 +357,7 @@ def show():
         problems += [f"limits broken: {broken}"] if broken else []
         result = {
             "seconds": round(seconds), "messages_per_second": round(messages / seconds),
+            "exchanges_messages_per_second": round(sent / seconds),
             "faults": sum(len(exchange.windows) for exchange in exchanges),
             "trades_compared": sum(len(c.messages) for c in compared.values()),
             "books_equal": books, "limits_broken": broken, "clients": STAY + CHANGE + 1,
