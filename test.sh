@@ -25,7 +25,7 @@ passed=0
 failed=0
 skipped=0
 failures=()
-declare -A status_of
+declare -A status_of process_of
 
 # What a sanitizer finds ends the program, so that no test can overlook it.
 export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
@@ -45,19 +45,50 @@ limited()
     timeout --kill-after=10 $job_seconds "$@"
 }
 
+# begin NAME COMMAND...: in the background; `job` with the same name waits for it. For those that
+# mostly wait.
+begin()
+{
+    local name=$1
+    shift
+    (
+        begun=$SECONDS
+        "$@" >"$logs/$name.log" 2>&1
+        status=$?
+        echo $((SECONDS - begun)) >"$logs/$name.seconds"
+        exit "$status"
+    ) &
+    process_of[$name]=$!
+}
+
+# run NAME LOG COMMAND...: sets status and seconds
+run()
+{
+    local name=$1 log=$2 begun=$SECONDS
+    shift 2
+    if [ -n "${process_of[$name]-}" ]; then
+        wait "${process_of[$name]}"
+        status=$?
+        seconds=$(cat "$logs/$name.seconds")
+    else
+        "$@" >"$log" 2>&1
+        status=$?
+        seconds=$((SECONDS - begun))
+    fi
+}
+
 # job NAME KIND COMMAND...: KIND says how its cases are counted. `one`: it is one case, skipped when
 # its status is 77; `step`: none, unless it fails; `unittest` and `show`: by its log; meson:FILE and
 # junit:FILE: by a record that it writes.
 job()
 {
-    local name=$1 kind=$2 log=$logs/$1.log begin=$SECONDS status counts record
+    local name=$1 kind=$2 log=$logs/$1.log status seconds counts record
     shift 2
     record=$log
     [ "${kind#*:}" = "$kind" ] || record=${kind#*:}
     kind=${kind%%:*}
     [ "$record" = "$log" ] || rm -f "$record"
-    "$@" >"$log" 2>&1
-    status=$?
+    run "$name" "$log" "$@"
     status_of[$name]=$status
 
     case $kind-$status in
@@ -68,8 +99,8 @@ job()
     *) counts=$($python tools/count_tests.py "$kind" "$record" 2>>"$log") || counts="0 1 0" ;;
     esac
     # A run that failed for another reason than its cases has failed as well.
-    [ $status -eq 0 ] || counts=$(echo "$counts" | awk '{ if ($2 + $3 == 0) $2 = 1; print }')
-    account "$name" "$((SECONDS - begin))" "$counts"
+    [ "$status" -eq 0 ] || counts=$(echo "$counts" | awk '{ if ($2 + $3 == 0) $2 = 1; print }')
+    account "$name" "$seconds" "$counts"
 }
 
 account()
@@ -198,6 +229,11 @@ unit_job tsan 6
 after build-gcc e2e-gcc junit:$logs/e2e-gcc.xml end_to_end gcc
 after build-asan e2e-asan junit:$logs/e2e-asan.xml end_to_end asan
 for name in $($python tools/show.py --names); do
+    # Two at a time of those that wait for a simulated exchange most of their time.
+    case $name in
+    overlap) begin show-runtime show runtime ;;
+    stall) begin show-limits show limits ;;
+    esac
     after build-gcc "show-$name" show show "$name"
 done
 finish

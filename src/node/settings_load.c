@@ -231,7 +231,7 @@ static void choose_adapters(struct settings *settings)
     }
 }
 
-#define LIFETIME_MIN_MS 10000 /* a connection must have time to be replaced */
+#define LIFETIME_MIN_MS 2000 /* a connection must have time to be replaced */
 
 int settings_check_streams(const struct settings *settings, struct err *err)
 {
@@ -241,7 +241,7 @@ int settings_check_streams(const struct settings *settings, struct err *err)
         size_t wanted = of->symbols.count * of->channels.count;
         if (of->lifetime_ms > 0 && of->lifetime_ms < LIFETIME_MIN_MS)
             return err_set(err, -EINVAL,
-                           "exchanges.%s.lifetime: expected 0 or at least 10s, found %lldms",
+                           "exchanges.%s.lifetime: expected 0 or at least 2s, found %lldms",
                            of->exchange->name, (long long)of->lifetime_ms);
         if (of->enabled && most > 0 && wanted > most)
             return err_set(err, -EINVAL,

@@ -295,7 +295,7 @@ const struct setting_row setting_rows[] = {
      .min = 0,
      .max = 48 * HOURS_MS,
      .help = "The exchange ends a connection after so long: it is replaced before, by one opened "
-             "beside it. 0: what the exchange documents."},
+             "beside it. At least 2s; 0: what the exchange documents."},
     {.key = "connections",
      .type = SETTING_INTEGER,
      .flags = SETTING_EACH | SETTING_LIVE,
