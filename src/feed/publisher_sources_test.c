@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/slice.h"
-#include "stream/journal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,18 +14,17 @@
 
 #include <cmocka.h>
 
+#include "feed/stream_fixture_test.h"
+
 #define MS INT64_C(1000000)
 #define STREAM "tw-sources"
 
 struct fixture {
-    struct journal *journal;
-    struct carrier *carrier;
-    struct sequencer *sequencer;
+    struct written_stream stream;
     struct exchange exchange;
     struct publisher *publisher;
     struct instruments *instruments;
     struct instrument *instrument;
-    struct buffer records; /* one a line, as accepted */
     int64_t now_ns;
     uint64_t random;
 };
@@ -41,41 +39,14 @@ static int64_t monotonic_ns(void *context)
     return ((struct fixture *)context)->now_ns;
 }
 
-static void on_record(void *context, const struct record *record)
-{
-    struct fixture *fixture = context;
-    buffer_append_slice(&fixture->records, record->text);
-    buffer_append_text(&fixture->records, "\n");
-}
-
-static void accept_record(void *context, const struct record *record)
-{
-    struct fixture *fixture = context;
-    assert_int_equal(journal_append(fixture->journal, record), JOURNAL_ACCEPTED);
-}
-
-static void accept_barrier(void *context, const char *stream, int64_t epoch)
-{
-    struct fixture *fixture = context;
-    journal_barrier(fixture->journal, stream, epoch);
-}
-
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    struct carrier_reader reader = {
-        .record = accept_record, .barrier = accept_barrier, .context = fixture};
-    struct err err = {0};
     struct symbol symbol;
-    fixture->journal = journal_create(STREAM, 1, 0);
-    fixture->carrier = carrier_kind_find("memory")->open(&reader, &err);
-    fixture->sequencer = sequencer_create(STREAM, 1, 0, 0, fixture->carrier);
-    assert_int_equal(sequencer_open_epoch(fixture->sequencer, "n", 1), CARRIER_TAKEN);
-    journal_listen(fixture->journal, on_record, fixture);
+    written_stream_open(&fixture->stream, STREAM);
     fixture->exchange = (struct exchange){.name = "venue", .trade_ids_consecutive = true};
-    fixture->publisher = publisher_create(&fixture->exchange, fixture->sequencer, 2);
+    fixture->publisher = publisher_create(&fixture->exchange, fixture->stream.sequencer, 2);
     fixture->instruments = instruments_create(4, false);
-    buffer_init(&fixture->records, 16 * MEBIBYTE);
     assert_true(symbol_read(SLICE("BTC-KRW"), &symbol));
     fixture->instrument = instruments_add(fixture->instruments, &symbol, SLICE("KRW-BTC"));
     fixture->instrument->wanted = CHANNEL_BIT(CHANNEL_TRADE) | CHANNEL_BIT(CHANNEL_BOOK);
@@ -95,10 +66,7 @@ static int teardown(void **state)
     publisher_forget(fixture->publisher, fixture->instrument);
     publisher_destroy(fixture->publisher);
     instruments_destroy(fixture->instruments);
-    sequencer_destroy(fixture->sequencer);
-    fixture->carrier->kind->close(fixture->carrier);
-    journal_destroy(fixture->journal);
-    buffer_release(&fixture->records);
+    written_stream_close(&fixture->stream);
     free(fixture);
     return 0;
 }
@@ -113,12 +81,12 @@ static uint32_t below(struct fixture *fixture, uint32_t bound)
 
 static const char *said(struct fixture *fixture)
 {
-    return fixture->records.size == 0 ? "" : fixture->records.data;
+    return fixture->stream.records.size == 0 ? "" : fixture->stream.records.data;
 }
 
 static void clear(struct fixture *fixture)
 {
-    buffer_clear(&fixture->records);
+    buffer_clear(&fixture->stream.records);
 }
 
 static unsigned said_count(struct fixture *fixture, const char *what)

@@ -3,7 +3,6 @@
 #include "feed/publisher.h"
 
 #include "base/metrics.h"
-#include "stream/journal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,52 +10,22 @@
 
 #include <cmocka.h>
 
+#include "feed/stream_fixture_test.h"
+
 #define STREAM "tw-publisher"
 
 struct fixture {
-    struct journal *journal;
-    struct carrier *carrier;
-    struct sequencer *sequencer;
+    struct written_stream stream;
     struct publisher *publisher;
     struct instrument instrument;
-    struct buffer records; /* one a line, as accepted */
-    int64_t count;
 };
-
-static void on_record(void *context, const struct record *record)
-{
-    struct fixture *fixture = context;
-    buffer_append_slice(&fixture->records, record->text);
-    buffer_append_text(&fixture->records, "\n");
-    fixture->count++;
-}
-
-static void accept_record(void *context, const struct record *record)
-{
-    struct fixture *fixture = context;
-    assert_int_equal(journal_append(fixture->journal, record), JOURNAL_ACCEPTED);
-}
-
-static void accept_barrier(void *context, const char *stream, int64_t epoch)
-{
-    struct fixture *fixture = context;
-    journal_barrier(fixture->journal, stream, epoch);
-}
 
 static int setup(void **state)
 {
     static const struct exchange exchange = {.name = "venue"};
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    struct carrier_reader reader = {
-        .record = accept_record, .barrier = accept_barrier, .context = fixture};
-    struct err err = {0};
-    fixture->journal = journal_create(STREAM, 1, 0);
-    fixture->carrier = carrier_kind_find("memory")->open(&reader, &err);
-    fixture->sequencer = sequencer_create(STREAM, 1, 0, 0, fixture->carrier);
-    sequencer_open_epoch(fixture->sequencer, "n", 1);
-    journal_listen(fixture->journal, on_record, fixture);
-    fixture->publisher = publisher_create(&exchange, fixture->sequencer, 2);
-    buffer_init(&fixture->records, MEBIBYTE);
+    written_stream_open(&fixture->stream, STREAM);
+    fixture->publisher = publisher_create(&exchange, fixture->stream.sequencer, 2);
     assert_true(symbol_read(SLICE("BTC-KRW"), &fixture->instrument.symbol));
     *state = fixture;
     return 0;
@@ -67,10 +36,7 @@ static int teardown(void **state)
     struct fixture *fixture = *state;
     publisher_forget(fixture->publisher, &fixture->instrument);
     publisher_destroy(fixture->publisher);
-    sequencer_destroy(fixture->sequencer);
-    fixture->carrier->kind->close(fixture->carrier);
-    journal_destroy(fixture->journal);
-    buffer_release(&fixture->records);
+    written_stream_close(&fixture->stream);
     free(fixture);
     return 0;
 }
@@ -85,9 +51,9 @@ static const char *published(struct fixture *fixture, struct event event)
 {
     event.symbol = &fixture->instrument.symbol;
     event.received_us = 5;
-    buffer_clear(&fixture->records);
+    buffer_clear(&fixture->stream.records);
     publisher_event(fixture->publisher, 0, &fixture->instrument, &event);
-    return fixture->records.size == 0 ? "" : fixture->records.data;
+    return fixture->stream.records.size == 0 ? "" : fixture->stream.records.data;
 }
 
 static struct event trade(const char *id, enum trade_origin origin)
@@ -180,12 +146,12 @@ static void a_lost_connection_takes_the_books_back(void **state)
         instruments_add(instruments, &fixture->instrument.symbol, SLICE("KRW-BTC"));
     assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
     instrument->context = fixture->instrument.context;
-    buffer_clear(&fixture->records);
+    buffer_clear(&fixture->stream.records);
     publisher_lost(fixture->publisher, instruments, 9);
-    assert_non_null(strstr(fixture->records.data, "{\"type\":\"gap\""));
-    int64_t count = fixture->count;
+    assert_non_null(strstr(fixture->stream.records.data, "{\"type\":\"gap\""));
+    int64_t count = fixture->stream.count;
     publisher_lost(fixture->publisher, instruments, 9);
-    assert_int_equal(fixture->count, count); /* once */
+    assert_int_equal(fixture->stream.count, count); /* once */
     assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
     instruments_destroy(instruments);
 }
@@ -205,7 +171,7 @@ static void latency_is_from_the_exchange_to_us(void **state)
 {
     static const struct exchange exchange = {.name = "timed"};
     struct fixture *fixture = *state;
-    struct publisher *publisher = publisher_create(&exchange, fixture->sequencer, 2);
+    struct publisher *publisher = publisher_create(&exchange, fixture->stream.sequencer, 2);
     const struct {
         int64_t exchange_us;
         enum trade_origin origin;
@@ -244,7 +210,7 @@ static void a_status_is_of_the_exchange(void **state)
         fixture->publisher,
         &(struct publisher_notice){.state = STATUS_DOWN, .reason = SLICE("it \"said\" no\n")}, 77);
     assert_string_equal(
-        fixture->records.data,
+        fixture->stream.records.data,
         "{\"type\":\"status\",\"seq\":2,\"exchange\":\"venue\",\"recv\":77,\"state\":\"down\","
         "\"reason\":\"it \\\"said\\\" no\\n\"}\n");
 }
