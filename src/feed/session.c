@@ -149,11 +149,13 @@ static void on_market(void *context, struct instrument *instrument, bool tradabl
 {
     struct session *session = context;
     uint32_t index = session_index(session, instrument);
+    /* Where an error ends the connection, there is none when the list comes. */
+    bool had_a_chance = session->connected_ns != 0 || session->refusal_told;
     if (session->planned[index] == 0)
         return;
     if (session->quarantined[index] == tradable && tradable)
         set_quarantine(session, instrument, false);
-    else if (!session->quarantined[index] && !tradable && session->connected_ns != 0 &&
+    else if (!session->quarantined[index] && !tradable && had_a_chance &&
              !ever_seen(session, index))
         set_quarantine(session, instrument, true);
 }

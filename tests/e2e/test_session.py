@@ -2,10 +2,13 @@
 """How an exchange is kept live: replacements, two connections, refusals, quarantine, budgets."""
 
 import contextlib
+import http.server
 import json
 import signal
 import threading
 import time
+
+import websockets.exceptions
 
 from fake_exchange import FakeExchange, binance_trade, upbit_trade
 from harness import Node, serve, wait_until
@@ -267,6 +270,53 @@ def test_a_refused_request_is_told_and_data_goes_on():
             assert len(told) == 1
             assert whole_exchange(messages, "binance")[-1] == "live"
             assert node.wait_log(msg="the exchange refused a request", exchange="binance")
+
+
+class Strict(FakeExchange):
+    """An Upbit that ends the connection for a code that it does not know."""
+
+    async def _serve(self, connection):
+        self.connections.append(connection)
+        try:
+            async for message in connection:
+                self.received.append((0, len(self.connections) - 1, message))
+                if "KRW-BAD" in message:
+                    await connection.send(json.dumps(
+                        {"error": {"name": "INVALID_PARAM", "message": "code"}}).encode())
+                    await connection.close(1000)
+                else:
+                    await connection.send(upbit_trade(1))
+        except websockets.exceptions.ConnectionClosed:
+            pass
+
+
+class Markets(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'[{"market":"KRW-BTC","korean_name":"","english_name":"Bitcoin"}]'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_symbol_for_which_the_exchange_ends_the_connection_is_quarantined():
+    rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Markets)
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    try:
+        with Strict() as exchange, serve(
+                "--set", "exchanges.upbit.symbols=BTC-KRW,BAD-KRW",
+                "--set", f"exchanges.upbit.rest_url=http://127.0.0.1:{rest.server_port}",
+                exchanges={"upbit": exchange.url}) as node, follow(node) as client:
+            client.until(lambda message: message.get("type") == "trade")
+            assert node.wait_log(msg="symbol quarantined", symbol="BAD-KRW")
+            assert not node.logged(msg="symbol quarantined", symbol="BTC-KRW")
+            assert collected(node, "upbit")["state"] == "live"
+    finally:
+        rest.shutdown()
+        rest.server_close()
 
 
 # ---- the configuration, reloaded ----
