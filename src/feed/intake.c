@@ -157,6 +157,7 @@ void member_take(struct member *member)
     int64_t heard_ns = link_heard_ns(member->link);
     session->last_message_us = link_received_us(member->link);
     metric_set(session->age, session->last_message_us);
+    watch_seen(&member->watch, heard_ns);
     if (session->state == STATUS_CONNECTING || session->state == STATUS_DOWN)
         session_set_state(session, STATUS_LIVE, NULL);
     for (uint32_t i = 0; i < batch->event_count; i++)

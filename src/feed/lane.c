@@ -189,6 +189,8 @@ static void on_opened(void *context, struct link *link)
     } else {
         member_cool(member);
     }
+    member->watch = (struct watch){0};
+    watch_begin(&member->watch, now_ns);
     if (lane->current == member)
         plan_end(lane, now_ns);
     log_info("feed", log_text("msg", "connected"), log_text("exchange", session->exchange->name),
@@ -434,6 +436,19 @@ static void check_silence(struct member *member, int64_t now_ns)
     link_close(member->link, CLOSE_NORMAL, nothing ? "nothing came" : "no data came");
 }
 
+/* While another connection brings data, one that has fallen silent is missed by nobody: so it has a
+ * watch of its own. */
+static void check_beside(struct lane *lane, int64_t now_ns)
+{
+    struct session *session = lane->session;
+    struct watch *watch = &lane->current->watch;
+    if (!watch_suspects(watch, now_ns, session->stale_after_ms) ||
+        units_age_ns(session->units, now_ns) >= watch_age_ns(watch, now_ns) / 2)
+        return;
+    watch_quiet(watch, now_ns);
+    lane_replace(lane, END_STALE);
+}
+
 void lane_check(struct lane *lane, int64_t now_ns)
 {
     struct member *current = lane->current;
@@ -443,6 +458,7 @@ void lane_check(struct lane *lane, int64_t now_ns)
     if (current == NULL || !link_is_open(current->link))
         return;
     check_silence(current, now_ns);
+    check_beside(lane, now_ns);
     if (!current->warm && link_settled(current->link) &&
         now_ns - link_opened_ns(current->link) >= WARM_MS * NS_PER_MS)
         member_warm(current); /* beside the other lane's */

@@ -53,6 +53,7 @@ struct member {
     bool silent;  /* we end it for that */
     bool settled; /* all has been asked for */
     int64_t settled_ns;
+    struct watch watch;       /* of all that it brings */
     struct held_trades *held; /* NULL: warm */
     bool *joined;             /* by instrument: its trades count as they come */
     uint8_t *seen;            /* by instrument: CHANNEL_BITs of which something came */

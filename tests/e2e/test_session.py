@@ -259,6 +259,22 @@ def test_one_of_two_connections_may_be_lost():
                 assert Metrics(node).value("tickwire_duplicates_dropped_total", exchange=name) > 0
 
 
+def test_a_connection_that_falls_silent_beside_another_one_is_replaced():
+    with FakeExchange() as binance, Tape(binance, binance_made) as tape:
+        with faked({"binance": binance}, "--set", "exchanges.binance.connections=2") as node, \
+                follow(node) as client:
+            binance.wait_connection(2)
+            begin = time.monotonic()
+            messages = client.until(lambda _: time.monotonic() > begin + 3)
+            tape.muted[0] = ("BTC", "ETH")
+            assert node.wait_log(msg="connection replaced", reason="its data is suspect")
+            messages += client.until(lambda _: True)
+            assert of(messages, "gap") == [] and binance.open_count() >= 2
+            assert contiguous(trade_numbers(messages, "binance", "BTC-USDT"))
+            assert Metrics(node).value("tickwire_connections_ended_total", exchange="binance",
+                                       reason="stale") == 1
+
+
 def test_a_refused_request_is_told_and_data_goes_on():
     refusal = json.dumps({"error": {"code": 2, "msg": "Invalid request: unknown stream"}, "id": 1})
     with FakeExchange([refusal, binance_trade(7, "ETHUSDT"), binance_trade(7)],
