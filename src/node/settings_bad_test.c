@@ -208,7 +208,10 @@ static const struct row file_rows[] = {
      "percent-encoded, found something not shown here"},
     {"proxy: \"http://h:0\"",
      ":1:8: proxy: expected http://user:password@host:port or https://..., "
-     "percent-encoded, found \"http://h:0\""},
+     "percent-encoded, found something not shown here"},
+    {"proxy: \"http://u:hunter2\"", /* its host was forgotten */
+     ":1:8: proxy: expected http://user:password@host:port or https://..., "
+     "percent-encoded, found something not shown here"},
     {"backfill: { audit: 31s }", ":1:20: backfill.audit is not built yet in this version"},
     {"auth: { mode: basic }", ":1:15: auth.mode: expected one of none|token|jwt, found \"basic\""},
     {"cluster: { role: leader }", ":1:18: cluster.role is not built yet in this version"},

@@ -101,7 +101,8 @@ static void say_found(struct setting_complaint *complaint, const struct setting 
 {
     char *out = complaint->found;
     size_t out_size = sizeof complaint->found;
-    bool is_secret = setting->row->type == SETTING_MAP ||
+    /* Where a proxy's host was forgotten, its password stands there without an @. */
+    bool is_secret = setting->row->type == SETTING_MAP || setting->row->check == check_proxy_url ||
                      memchr(text.size == 0 ? "" : text.data, '@', text.size) != NULL;
     if (is_secret)
         snprintf(out, out_size, "something not shown here");
