@@ -45,9 +45,12 @@ static const char *state_file(const struct collection *collection)
     return collection->options.settings->node.state_file;
 }
 
+/* Never into what somebody else has put there: a link to another file, or a pipe. */
 static int write_whole(const char *path, struct slice text)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -errno;
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0)
         return -errno;
     ssize_t size = write(file, text.data, text.size);
@@ -57,10 +60,14 @@ static int write_whole(const char *path, struct slice text)
     return result;
 }
 
-/* Whole or not at all: a reader never sees half a file. */
+/* Whole or not at all: a reader never sees half a file. What is there and is no file (/dev/null)
+ * stays. */
 static int replace_file(const char *path, struct slice text)
 {
     char fresh[PATH_SIZE];
+    struct stat status;
+    if (lstat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode))
+        return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
     int size = snprintf(fresh, sizeof fresh, "%s.new", path);
     if (size < 0 || (size_t)size >= sizeof fresh)
         return -ENAMETOOLONG;
@@ -109,20 +116,40 @@ static void take_state(struct collection *collection, struct slice line)
                  log_text("error", err.text));
 }
 
+/* What is no plain file (a pipe, a device) has perhaps no end. */
+static int read_whole(const char *path, struct buffer *out)
+{
+    char part[4096];
+    struct stat status;
+    int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    int result = fstat(file, &status) == 0 ? 0 : -errno;
+    if (result == 0 && !S_ISREG(status.st_mode))
+        result = S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+    while (result == 0 && !out->overflowed) {
+        ssize_t size = read(file, part, sizeof part);
+        if (size == 0)
+            break;
+        if (size > 0)
+            buffer_append(out, part, (size_t)size);
+        else if (errno != EINTR)
+            result = -errno;
+    }
+    close(file);
+    return result;
+}
+
 static void load_state(struct collection *collection)
 {
-    char buffer[4096];
-    FILE *file = fopen(state_file(collection), "re");
-    if (file == NULL) {
-        if (errno != ENOENT)
-            log_warn("node", log_text("msg", "node.state_file cannot be read"),
-                     log_text("file", state_file(collection)), log_text("error", strerror(errno)));
+    int result = read_whole(state_file(collection), &collection->kept);
+    if (result == -ENOENT)
+        return;
+    if (result < 0) {
+        log_warn("node", log_text("msg", "node.state_file cannot be read"),
+                 log_text("file", state_file(collection)), log_text("error", strerror(-result)));
         return;
     }
-    for (size_t size = fread(buffer, 1, sizeof buffer, file); size > 0;
-         size = fread(buffer, 1, sizeof buffer, file))
-        buffer_append(&collection->kept, buffer, size);
-    fclose(file);
     if (collection->kept.overflowed)
         log_warn("node", log_text("msg", "node.state_file is too long, not used"));
     buffer_append(&collection->kept, "\0", 1); /* whoever reads JSON may look behind it */

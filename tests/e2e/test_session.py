@@ -4,6 +4,7 @@
 import contextlib
 import http.server
 import json
+import os
 import signal
 import threading
 import time
@@ -130,6 +131,23 @@ def test_budgets_outlive_a_restart(tmp_path):
         assert simulator.broken("upbit") == {}
     lines = (tmp_path / "state").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["exchange"] for line in lines if "upbit" in line] == ["upbit"]
+
+
+def test_a_state_file_that_is_no_file_stops_nobody(tmp_path):
+    """What others put in its place is not written through, nor waited for."""
+    precious, state, pipe = tmp_path / "precious", tmp_path / "state", tmp_path / "pipe"
+    precious.write_text("precious", encoding="utf-8")
+    (tmp_path / "state.new").symlink_to(precious)
+    state.write_bytes(b"\x00\xff{[" * 2_000_000)
+    os.mkfifo(pipe)
+    with Simulator("--rate", "50", "--symbols", "2") as simulator:
+        with simulated(simulator, ["upbit"], "--set", f"node.state_file={state}"):
+            wait_until(lambda: state.read_bytes()[:1] == b"{", "its state")
+        with simulated(simulator, ["upbit"], "--set", f"node.state_file={pipe}") as node:
+            wait_until(lambda: node.logged(msg="node.state_file cannot be written, going on "
+                                           "without"), "the warning")
+    assert precious.read_text(encoding="utf-8") == "precious"
+    assert pipe.is_fifo() and not state.is_symlink()
 
 
 # ---- against exchanges that do as they are told ----
