@@ -548,9 +548,12 @@ void session_destroy(struct session *session)
 void session_retire(struct session *session)
 {
     publisher_lost(session->publisher, session->catalogue, clock_wall_us());
-    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++)
+    for (uint32_t i = 0; i < instruments_count(session->catalogue); i++) {
         publisher_drop(session->publisher, instruments_at(session->catalogue, i),
                        session->planned[i], SLICE(DROPPED_REASON));
+        instruments_at(session->catalogue, i)->wanted = 0;
+    }
+    units_follow(session->units, clock_monotonic_ns()); /* nobody else would take back `stale` */
     session_set_state(session, STATUS_DOWN, DROPPED_REASON);
 }
 

@@ -80,7 +80,6 @@ static void unit_end(struct units *units, struct unit *unit)
     if (unit->state == UNIT_STALE)
         units->stale--;
     unit->state = UNIT_FINE;
-    unit->told = false;
 }
 
 static void unit_follow(struct units *units, struct unit *unit, bool wanted, int64_t now_ns)
@@ -91,8 +90,9 @@ static void unit_follow(struct units *units, struct unit *unit, bool wanted, int
         unit->newest_us = unit->newest_id = 0;
         unit->judged = false;
         watch_begin(&unit->watch, now_ns);
-    } else if (!wanted && watched) {
+    } else if (!wanted) {
         unit_end(units, unit);
+        unit->told = false; /* `down` is told of it */
     }
 }
 
@@ -103,6 +103,22 @@ static void watch_follow(struct watch *watch, bool wanted, int64_t now_ns)
         watch_begin(watch, now_ns);
     else if (!wanted && watched)
         watch_end(watch);
+}
+
+static void tell(struct units *units, const struct instrument *instrument, enum channel channel,
+                 bool stale)
+{
+    struct unit_scope scope = {.instrument = instrument, .channel = channel};
+    units->notice(units->context, &scope, stale);
+}
+
+static void channel_follow(struct units *units, enum channel channel, bool wanted, int64_t now_ns)
+{
+    watch_follow(&units->channels[channel], wanted, now_ns);
+    if (wanted || !units->channel_stale[channel])
+        return;
+    units->channel_stale[channel] = false;
+    tell(units, NULL, channel, false);
 }
 
 void units_follow(struct units *units, int64_t now_ns)
@@ -117,7 +133,7 @@ void units_follow(struct units *units, int64_t now_ns)
     }
     watch_follow(&units->all, wanted != 0, now_ns);
     for (unsigned c = 0; c < CHANNEL_COUNT; c++)
-        watch_follow(&units->channels[c], (wanted & CHANNEL_BIT(c)) != 0, now_ns);
+        channel_follow(units, (enum channel)c, (wanted & CHANNEL_BIT(c)) != 0, now_ns);
 }
 
 void units_stop(struct units *units)
@@ -127,20 +143,11 @@ void units_stop(struct units *units)
             unit_end(units, units_at(units, i, (enum channel)c));
     watch_end(&units->all);
     units->all_stale = false;
-    for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++)
         watch_end(&units->channels[c]);
-        units->channel_stale[c] = false;
-    }
 }
 
 /* ---- what is stale ---- */
-
-static void tell(struct units *units, const struct instrument *instrument, enum channel channel,
-                 bool stale)
-{
-    struct unit_scope scope = {.instrument = instrument, .channel = channel};
-    units->notice(units->context, &scope, stale);
-}
 
 static bool is_behind(const struct unit *unit)
 {
@@ -299,14 +306,17 @@ static void unit_quiet(struct units *units, uint32_t index, enum channel channel
 
 /* Nothing has come to compare it with: what is made from now on must come. The next look is due as
  * soon as the first one was. */
-static void unit_first_fact(struct units *units, struct unit *unit, int64_t now_ns)
+static void unit_first_fact(struct units *units, uint32_t index, enum channel channel,
+                            int64_t now_ns)
 {
+    struct unit *unit = units_at(units, index, channel);
     unit->newest_us = unit->fact_us;
     unit->newest_id = unit->fact_id;
     unit->state = UNIT_FINE;
     unit->judged = true;
     count(units->found_quiet);
     watch_begin(&unit->watch, now_ns);
+    unit_fresh(units, unit, index, channel); /* it was stale when the connection was lost */
 }
 
 static void unit_fact(struct units *units, uint32_t index, enum channel channel,
@@ -323,7 +333,7 @@ static void unit_fact(struct units *units, uint32_t index, enum channel channel,
         return;
     }
     if (unit->watch.seen_ns == 0 && unit->newest_us == 0 && unit->newest_id == 0) {
-        unit_first_fact(units, unit, now_ns);
+        unit_first_fact(units, index, channel, now_ns);
         return;
     }
     if (!fact_comparable(unit)) {

@@ -54,7 +54,7 @@ void units_allow(struct units *units, int64_t allowed_ms);
 void units_follow(struct units *units, int64_t now_ns);
 
 /* Nothing is connected: nothing is watched, and what was stale is so no more (the exchange is
- * down). */
+ * down). What was told of a channel, or of a symbol's, is taken back when data comes again. */
 void units_stop(struct units *units);
 
 /* Counts what was looked into, by what was found. */

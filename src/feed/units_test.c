@@ -163,9 +163,8 @@ static void one_symbols_channel_is_told_by_itself(void **state)
     assert_int_equal(units_stale(fixture->units), 0);
 }
 
-static void a_channel_is_told_as_a_whole(void **state)
+static void stop_channel(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
     warm_up(fixture);
     speak_until_suspect(fixture, 0, CHANNEL_TRADE, CHANNEL_BIT(CHANNEL_TRADE));
     for (uint32_t i = 0; i < COUNT; i++)
@@ -176,6 +175,12 @@ static void a_channel_is_told_as_a_whole(void **state)
     }
     assert_string_equal(fixture->said, "trade+ ");
     assert_int_equal(units_stale(fixture->units), COUNT);
+}
+
+static void a_channel_is_told_as_a_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_channel(fixture);
     seen(fixture, 2, CHANNEL_TRADE, 26);
     assert_string_equal(fixture->said, "trade+ trade- ");
     assert_int_equal(units_stale(fixture->units), 0);
@@ -422,13 +427,49 @@ static void a_stop_ends_what_was_stale(void **state)
     assert_int_equal(units_stale(fixture->units), 1);
     units_stop(fixture->units);
     assert_int_equal(units_stale(fixture->units), 0);
-    memset(fixture->unit, 0, sizeof fixture->unit); /* `down` says it for them */
-    memset(fixture->channel, 0, sizeof fixture->channel);
-    fixture->all = false;
+    assert_true(fixture->unit[1][CHANNEL_BOOK]);
     assert_int_equal(pass(fixture, 10 * ALLOWED_MS), 0);
     units_follow(fixture->units, fixture->now_ns);
     assert_int_equal(pass(fixture, 100), 0);
     assert_true(pass(fixture, ALLOWED_MS / 2) > 0); /* nothing came since */
+    assert_true(fixture->unit[1][CHANNEL_BOOK]);
+    seen(fixture, 1, CHANNEL_BOOK, 4000001);
+    assert_false(fixture->unit[1][CHANNEL_BOOK]); /* what was told is taken back */
+}
+
+static void a_channel_that_was_stale_before_a_stop_is_live_after_it(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_channel(fixture);
+    units_stop(fixture->units);
+    units_follow(fixture->units, fixture->now_ns);
+    assert_string_equal(fixture->said, "trade+ ");
+    seen(fixture, 2, CHANNEL_TRADE, 26);
+    assert_string_equal(fixture->said, "trade+ trade- ");
+}
+
+/* It was told stale before the connection was lost; the new one brings nothing, rightly. */
+static void a_quiet_market_is_live_again_after_a_stop(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_one(fixture);
+    units_stop(fixture->units);
+    units_follow(fixture->units, fixture->now_ns);
+    speak_until_suspect(fixture, 1, CHANNEL_TRADE, 0);
+    assert_string_equal(fixture->said, "S1.trade+ ");
+    fact(fixture, 1, CHANNEL_TRADE, 26);
+    assert_string_equal(fixture->said, "S1.trade+ S1.trade- ");
+}
+
+/* Of symbols that are given up `down` is told, so of their channel something must be as well. */
+static void a_channel_that_nobody_wants_is_stale_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    stop_channel(fixture);
+    for (uint32_t i = 0; i < COUNT; i++)
+        instruments_at(fixture->catalogue, i)->wanted = CHANNEL_BIT(CHANNEL_BOOK);
+    units_follow(fixture->units, fixture->now_ns);
+    assert_string_equal(fixture->said, "trade+ trade- ");
 }
 
 /* ---- anything ---- */
@@ -582,6 +623,9 @@ int main(void)
         TEST(what_goes_on_without_us_stays_stale_and_is_told_once),
         TEST(what_is_not_wanted_is_not_watched),
         TEST(a_stop_ends_what_was_stale),
+        TEST(a_channel_that_was_stale_before_a_stop_is_live_after_it),
+        TEST(a_quiet_market_is_live_again_after_a_stop),
+        TEST(a_channel_that_nobody_wants_is_stale_no_more),
         cmocka_unit_test(whatever_stops_is_told_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
