@@ -241,7 +241,7 @@ struct tls *tls_create_client(const struct tls_context *context, int fd, const c
 
 void tls_put_inside(struct tls *tls, struct tls *outer)
 {
-    assert(tls->outer == NULL && outer->outer == NULL && outer->state == TLS_OPEN);
+    assert(tls->outer == NULL && outer->outer == NULL && outer->state != TLS_SHAKING);
     tls->outer = outer;
 }
 

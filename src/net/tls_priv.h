@@ -52,7 +52,8 @@ struct tls *tls_create_client(const struct tls_context *context, int fd,
                               const char *host) MUST_CHECK;
 
 /* Just made, `tls` is spoken inside of `outer`, a client's whose handshake is over, and owns it: in
- * the tunnel through a proxy that speaks TLS itself. Both have the same socket. */
+ * the tunnel through a proxy that speaks TLS itself. Both have the same socket. Where `outer` has
+ * ended or failed meanwhile, with the very bytes that granted the tunnel, the handshake fails. */
 void tls_put_inside(struct tls *tls, struct tls *outer);
 
 /* Says good-bye to the peer, if the kernel takes it. NULL is a no-op. */

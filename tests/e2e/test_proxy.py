@@ -5,10 +5,13 @@ The exchanges listen on loopback, which a proxy is never asked for, so their URL
 Linux takes that for this machine, and nobody else takes it for loopback.
 """
 
+import contextlib
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -238,6 +241,42 @@ def test_exchange_whose_certificate_is_for_another(tmp_path, authority):
                      authority.environment) as node:
             expect_down(node, "certificate verify failed",
                         f"{HOST}:{exchange.port}, through proxy http://127.0.0.1:{proxy.port}")
+
+
+def test_a_proxy_that_leaves_with_its_answer(tmp_path, authority):
+    """The 200 and the end of the outer TLS come in one read: there is no tunnel any more."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("proxy", "subjectAltName=IP:127.0.0.1"))
+    answer, coming = b"HTTP/1.1 200 OK\r\n\r\n", ssl.MemoryBIO()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def leave():
+            connection, _ = listener.accept()
+            outgoing = ssl.MemoryBIO()
+            tls = context.wrap_bio(coming, outgoing, server_side=True)
+            asked, step = b"", tls.do_handshake
+            while b"\r\n\r\n" not in asked:
+                try:
+                    asked += step() or b""
+                    step = tls.read
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    coming.write(connection.recv(65536))
+            tls.write(answer)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.unwrap()
+            connection.sendall(outgoing.read())  # answer and good-bye together
+            connection.recv(1)
+            connection.close()
+
+        thread = threading.Thread(target=leave, daemon=True)
+        thread.start()
+        with node_of(f"wss://{HOST}:443", f"https://{ENCODED}@127.0.0.1:{port}",
+                     authority.environment) as node:
+            expect_down(node, "the peer closed during the TLS handshake",
+                        f"{HOST}:443, through proxy https://127.0.0.1:{port}")
+        thread.join(PATIENCE)
 
 
 def test_bad_no_proxy_is_told():
