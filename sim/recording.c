@@ -327,9 +327,20 @@ void recording_close(struct recording *recording)
 
 /* ---- what is in it ---- */
 
+/* Names are shown to whoever plays the recording, and a stranger may have made it. */
+static bool is_shown_safely(const char *name)
+{
+    for (; *name != '\0'; name++)
+        if (*name <= ' ' || *name > '~')
+            return false;
+    return true;
+}
+
 static int survey_add(struct recording_survey *survey, const char *name, const char *file,
                       struct err *err)
 {
+    if (!is_shown_safely(name))
+        return err_set(err, -EINVAL, "%s: an exchange name that is not plain letters", file);
     for (size_t i = 0; i < survey->exchange_count; i++)
         if (strcmp(survey->exchanges[i], name) == 0)
             return 0;

@@ -322,6 +322,9 @@ static void what_is_not_there_is_said(void **state)
     put_file(path, SLICE(""));
     options.files = &file;
     assert_int_equal(recording_survey(&options, &survey, &err), -ENODATA);
+    put_file(path, SLICE("{\"ts\":1,\"exchange\":\"\\u001b[31mred\",\"raw\":\"x\"}\n"));
+    assert_int_equal(recording_survey(&options, &survey, &err), -EINVAL);
+    assert_null(strchr(err.text, '\033')); /* whoever reads it has a terminal */
 }
 
 int main(void)
