@@ -299,6 +299,12 @@ static void passwords_are_masked(void **state)
     settings_write_effective(&settings, &out);
     assert_null(strstr(out.data, "hunter2"));
     assert_non_null(strstr(out.data, "proxy: \"http://user:***@host:3128\" #"));
+    memory_free(settings.proxy);
+    settings.proxy = memory_copy_text("https://hunter2@host");
+    buffer_clear(&out);
+    settings_write_effective(&settings, &out);
+    assert_null(strstr(out.data, "hunter2"));
+    assert_non_null(strstr(out.data, "proxy: \"https://***@host\" #"));
     assert_non_null(strstr(out.data, "url: \"redis://:***@host:6379/0\" #"));
     assert_non_null(strstr(out.data, "url: \"mysql://user@host:3306/tickwire\" #"));
     assert_non_null(

@@ -68,7 +68,8 @@ void text_map_clear(struct text_map *map)
 
 /* ---- secrets ---- */
 
-/* The password in scheme://user:password@host; empty when there is none. */
+/* The password in scheme://user:password@host, or what stands there alone where that is a token;
+ * empty when there is none. */
 static struct slice password_of(struct slice url)
 {
     static const struct slice none = {.data = NULL, .size = 0};
@@ -81,7 +82,10 @@ static struct slice password_of(struct slice url)
     slice_split(user, '/', &user);
     struct slice password;
     slice_split(user.size > 0 ? user : before, ':', &password);
-    return password;
+    bool is_alone = user.size > 0 && memchr(user.data, ':', user.size) == NULL;
+    bool is_web =
+        slice_starts_with(url, SLICE("http://")) || slice_starts_with(url, SLICE("https://"));
+    return is_alone && is_web ? user : password;
 }
 
 static bool is_secret_name(struct slice name)
