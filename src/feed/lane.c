@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define MS_PER_S 1000
+#define PAUSED "paused by the exchange"
 
 static const char *const end_words[END_REASON_COUNT] = {
     [END_CLOSED] = "closed by the exchange",
@@ -22,7 +23,7 @@ static const char *const end_words[END_REASON_COUNT] = {
     [END_LIFETIME] = "before its lifetime ends",
     [END_LEAVING] = "the exchange will disconnect",
     [END_MAINTENANCE] = "maintenance",
-    [END_PAUSED] = "paused by the exchange",
+    [END_PAUSED] = PAUSED,
     [END_CHANGED] = "another configuration",
 };
 
@@ -104,7 +105,7 @@ static void say_paused(struct session *session, int64_t now_ns)
     char text[LIMIT_REASON];
     int64_t until_ns = egress_paused_until_ns(session->options.egress, now_ns);
     int64_t left_s = (until_ns - now_ns) / NS_PER_MS / MS_PER_S + 1;
-    snprintf(text, sizeof text, "paused by the exchange (%u) for %lld s",
+    snprintf(text, sizeof text, PAUSED " (%u) for %lld s",
              egress_pause_status(session->options.egress), (long long)left_s);
     session_set_state(session, STATUS_DOWN, text);
 }
@@ -118,8 +119,8 @@ static void lane_try(void *context)
     if (lane->current != NULL || lane->index >= session->connections)
         return;
     if (egress_paused_until_ns(session->options.egress, now_ns) != 0 &&
-        session->connected_ns == 0 && session->reason[0] == '\0')
-        say_paused(session, now_ns); /* by what another process was told */
+        session->connected_ns == 0 && !slice_starts_with(slice_of(session->reason), SLICE(PAUSED)))
+        say_paused(session, now_ns); /* by what REST, or another process, was told */
     if (wait_ns > 0 || free_member(lane) == NULL) {
         try_after(lane, wait_ns > 0 ? wait_ns : TICK_MS * NS_PER_MS);
         return;
@@ -312,11 +313,13 @@ static void session_disconnected(struct session *session, const struct link_endi
                                  enum end_reason why)
 {
     char text[LIMIT_REASON];
+    int64_t now_ns = clock_monotonic_ns();
     session->connected_ns = 0;
     units_stop(session->units);
     publisher_lost(session->publisher, session->catalogue, clock_wall_us());
-    if (why == END_PAUSED) {
-        say_paused(session, clock_monotonic_ns());
+    /* However it ended, a pause (REST may have been told of it) says how long it stays so. */
+    if (egress_paused_until_ns(session->options.egress, now_ns) != 0) {
+        say_paused(session, now_ns);
         return;
     }
     if (ending->opened)

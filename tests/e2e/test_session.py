@@ -5,6 +5,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -348,6 +349,35 @@ def test_a_symbol_for_which_the_exchange_ends_the_connection_is_quarantined():
             assert node.wait_log(msg="symbol quarantined", symbol="BAD-KRW")
             assert not node.logged(msg="symbol quarantined", symbol="BTC-KRW")
             assert collected(node, "upbit")["state"] == "live"
+    finally:
+        rest.shutdown()
+        rest.server_close()
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(429)
+        self.send_header("Retry-After", "3600")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_pause_that_rest_was_told_of_is_the_reason_however_the_connection_ends():
+    rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    refusal = json.dumps({"error": {"code": 2, "msg": "unknown stream"}, "id": 1})
+    try:
+        with FakeExchange([binance_trade(7), refusal], acknowledge=False) as exchange, faked(
+                {"binance": exchange}, "--set",
+                f"exchanges.binance.rest_url=http://127.0.0.1:{rest.server_port}") as node, \
+                follow(node) as client:
+            node.wait_log(msg="the exchange paused REST requests and new connections")
+            exchange.cut()
+            down = client.until(lambda message: is_status(message, "down", "binance"))[-1]
+            assert re.match(r"paused by the exchange \(429\) for \d{4} s", down["reason"]), down
     finally:
         rest.shutdown()
         rest.server_close()
