@@ -158,6 +158,11 @@ int64_t egress_pause(struct egress *egress, unsigned status, int64_t retry_after
     return pause->until_ns;
 }
 
+void egress_resume(struct egress *egress)
+{
+    egress->pause = (struct egress_pause_state){.is_set = false};
+}
+
 unsigned egress_pause_status(const struct egress *egress)
 {
     return egress->pause.status;

@@ -63,6 +63,9 @@ int64_t egress_pause(struct egress *egress, unsigned status, int64_t retry_after
 
 /* 0: not paused; else when it ends. And the status that the last pause came with; 0: none yet. */
 int64_t egress_paused_until_ns(const struct egress *egress, int64_t now_ns);
+
+/* Whoever paused us is not asked any more: the operator has named another address. */
+void egress_resume(struct egress *egress);
 unsigned egress_pause_status(const struct egress *egress);
 
 /*

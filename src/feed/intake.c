@@ -142,7 +142,7 @@ static void take_event(struct member *member, struct instrument *theirs, struct 
     struct instrument *instrument = instrument_of(session, theirs);
     if (channel == CHANNEL_COUNT || instrument == NULL)
         return;
-    if ((instrument->wanted & CHANNEL_BIT(channel)) == 0)
+    if ((instrument->wanted & CHANNEL_BIT(channel)) == 0 && !session->options.learn)
         return;                          /* given up meanwhile */
     event->symbol = &instrument->symbol; /* theirs ends with the connection */
     note_seen(member, session_index(session, instrument), channel);

@@ -188,8 +188,8 @@ void session_refused(struct session *session, struct slice words)
     if (session->refusal_told)
         return;
     session->refusal_told = true;
-    snprintf(text, sizeof text, "refused: %.*s", (int)(words.size < 150 ? words.size : 150),
-             words.data);
+    snprintf(text, sizeof text, "refused%s%.*s", words.size == 0 ? " a request" : ": ",
+             (int)(words.size < 150 ? words.size : 150), words.size == 0 ? "" : words.data);
     session_set_state(session, session->state, text);
 }
 
@@ -420,8 +420,10 @@ int session_change(struct session *session, const struct session_plan *plan, str
         failed = change_urls(session, plan, &moved, err);
     if (failed != 0)
         return failed;
-    if (moved.ws || moved.rest)
+    if (moved.ws || moved.rest) {
+        egress_resume(session->options.egress); /* that was said elsewhere */
         open_doctor(session);
+    }
     set_numbers(session, plan);
     plan_symbols(session, plan);
     want_planned(session);
