@@ -287,6 +287,10 @@ void control_handle(struct simulator *simulator, struct server_connection *conne
     struct buffer *out = &simulator->scratch;
     bool get = slice_is(request->head->method, "GET") || slice_is(request->head->method, "HEAD");
     buffer_clear(out);
+    if (!get && http_header_find(request->head, "Origin").data != NULL) {
+        answer_problem(connection, 403, "pages of browsers make no faults here");
+        return;
+    }
     if (slice_is(path, "/sim/fault") && slice_is(request->head->method, "POST")) {
         answer_fault(simulator, connection, request);
         return;

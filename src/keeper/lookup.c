@@ -59,11 +59,11 @@ static bool pair_has(const struct keeper_pair *pair, const struct entry *entry)
 static void found_text(struct keeper_found *found, const struct entry *entry,
                        keeper_visit_fn *visit, void *context)
 {
+    if (entry->seq > found->seq)
+        found->seq = entry->seq;
     if (entry->text.size == 0)
         return; /* not collected any more */
     found->count++;
-    if (entry->seq > found->seq)
-        found->seq = entry->seq;
     if (visit != NULL)
         visit(context, buffer_slice(&entry->text));
 }

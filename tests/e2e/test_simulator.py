@@ -448,6 +448,12 @@ def test_a_wrong_fault_is_refused(sick, body, says):
     assert len(sick.get("/sim/fault")) == before
 
 
+def test_a_page_in_a_browser_makes_no_faults(sick):
+    status, _, _ = sick.fetch("/sim/fault", {"exchange": "binance", "kind": "leaving"},
+                              {"Origin": "https://evil.example"})
+    assert status == 403
+
+
 # ---- limits ----
 
 def test_too_many_messages_end_a_connection():
