@@ -53,12 +53,6 @@ static struct member *free_member(struct lane *lane)
 
 /* ---- opening ---- */
 
-static bool needs_tls(const struct session *session)
-{
-    return slice_starts_with(slice_of(session->url), SLICE("wss://")) ||
-           slice_starts_with(slice_of(session->url), SLICE("https://"));
-}
-
 /* NULL: wrong in itself, and told so. */
 static struct member *member_open(struct lane *lane)
 {
@@ -69,7 +63,7 @@ static struct member *member_open(struct lane *lane)
         .loop = session->options.loop,
         .exchange = session->exchange,
         .url = session->url,
-        .tls = needs_tls(session) ? session->tls : NULL,
+        .tls = session->tls,
         .proxy = session->options.proxy,
         .batch = session->batch,
         .metrics = &session->link_metrics,
