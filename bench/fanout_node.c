@@ -69,10 +69,10 @@ static void on_record(void *context, const struct record *record)
     journal_append(node->journal, record);
 }
 
-static void on_barrier(void *context, const char *stream, int64_t epoch)
+static void on_barrier(void *context, const struct barrier *barrier)
 {
     struct fanout_node *node = context;
-    journal_barrier(node->journal, stream, epoch);
+    journal_barrier(node->journal, barrier->stream, barrier->epoch);
 }
 
 static int open_stream(struct fanout_node *node, struct err *err)
@@ -82,7 +82,8 @@ static int open_stream(struct fanout_node *node, struct err *err)
     stream_id_make(stream);
     node->journal = journal_create(stream, 1, RETAIN);
     node->keeper = keeper_create(node->journal, BOOK_DEPTH);
-    node->carrier = carrier_kind_find("memory")->open(&reader, err);
+    node->carrier =
+        carrier_kind_find("memory")->open(&(struct carrier_options){.reader = reader}, err);
     if (node->carrier == NULL)
         return err_wrap(err, "carrier memory");
     node->sequencer = sequencer_create(stream, 1, 0, 0, node->carrier);

@@ -100,10 +100,10 @@ static void accept_record(void *context, const struct record *record)
     path->bytes += record->text.size + 10;
 }
 
-static void accept_barrier(void *context, const char *stream, int64_t epoch)
+static void accept_barrier(void *context, const struct barrier *barrier)
 {
     struct path *path = context;
-    journal_barrier(path->journal, stream, epoch);
+    journal_barrier(path->journal, barrier->stream, barrier->epoch);
 }
 
 static void open_path(struct path *path, const struct loaded *loaded)
@@ -113,7 +113,8 @@ static void open_path(struct path *path, const struct loaded *loaded)
         .record = accept_record, .barrier = accept_barrier, .context = path};
     path->journal = journal_create(STREAM, 1, 64 * MEBIBYTE);
     path->keeper = keeper_create(path->journal, 100);
-    path->carrier = carrier_kind_find("memory")->open(&reader, &err);
+    path->carrier =
+        carrier_kind_find("memory")->open(&(struct carrier_options){.reader = reader}, &err);
     path->sequencer = sequencer_create(STREAM, 1, 0, 0, path->carrier);
     path->batch = memory_alloc(sizeof *path->batch);
     sequencer_open_epoch(path->sequencer, "n", 1);

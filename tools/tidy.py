@@ -35,6 +35,8 @@ ALLOWED = {
     "market": {"base"},
     "exchange": {"base", "market"},
     "stream": {"base"},
+    "cluster": {"base", "stream"},
+    "peer": {"base", "net"},
     "keeper": {"base", "market", "stream"},
     "feed": {"base", "net", "market", "exchange", "stream"},
     "gateway": {"base", "net", "market", "stream", "keeper"},
@@ -48,6 +50,7 @@ FREE = {"tests", "fuzz", "node"}
 # Where a library's header may be included, besides tests/ and fuzz/.
 THIRD_PARTY = {
     "uv.h": ("src/net/",),
+    "librdkafka/rdkafka.h": ("src/stream/kafka/",),
     "http_parser.h": ("src/net/",),
     "openssl/": ("src/net/", "src/access/", "bench/"),
     "yaml.h": ("src/node/settings_yaml.c",),

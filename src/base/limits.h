@@ -85,6 +85,17 @@
 #define LIMIT_FRAME (2 * MEBIBYTE) /* one frame in a log: a record, or a batch of them */
 #define LIMIT_LOG_EPOCHS 256
 #define LIMIT_KEY (LIMIT_SYMBOL + 32)
+#define LIMIT_STATE (512 * KIBIBYTE) /* one state of an exchange and symbol, in a carrier */
+#define LIMIT_STATES 32768           /* of one stream */
+
+/* cluster */
+#define LIMIT_PENDING (16 * MEBIBYTE) /* written and not read back; more turns direct */
+#define LIMIT_WINDOW 4096             /* records in the hands of a carrier, not read back */
+
+/* peers */
+#define LIMIT_PEERS 16
+#define LIMIT_PEER_POLL_MS 1000
+#define LIMIT_PEER_ANSWER (1 * MEBIBYTE)
 
 /* keeper */
 #define LIMIT_KEEPER_ENTRIES 65536 /* last values kept: type x exchange x symbol */

@@ -27,10 +27,10 @@ static inline void written_accept(void *context, const struct record *record)
     assert_int_equal(journal_append(stream->journal, record), JOURNAL_ACCEPTED);
 }
 
-static inline void written_barrier(void *context, const char *stream_id, int64_t epoch)
+static inline void written_barrier(void *context, const struct barrier *barrier)
 {
     struct written_stream *stream = context;
-    journal_barrier(stream->journal, stream_id, epoch);
+    journal_barrier(stream->journal, barrier->stream, barrier->epoch);
 }
 
 /* The stream must not move. Its first record, the epoch, is not among `records`. */
@@ -40,7 +40,8 @@ static inline void written_stream_open(struct written_stream *stream, const char
         .record = written_accept, .barrier = written_barrier, .context = stream};
     struct err err = {0};
     *stream = (struct written_stream){.journal = journal_create(stream_id, 1, 0)};
-    stream->carrier = carrier_kind_find("memory")->open(&reader, &err);
+    stream->carrier =
+        carrier_kind_find("memory")->open(&(struct carrier_options){.reader = reader}, &err);
     stream->sequencer = sequencer_create(stream_id, 1, 0, 0, stream->carrier);
     assert_int_equal(sequencer_open_epoch(stream->sequencer, "n", 1), CARRIER_TAKEN);
     journal_listen(stream->journal, written_record, stream);

@@ -40,6 +40,14 @@ struct gateway_policy { /* what may change while clients are served */
     uint32_t clients_per_address_max;
 };
 
+/* What feeds this node's log, as `hello`, `source` and /ws/info tell it. */
+struct gateway_feed {
+    const char *source; /* "direct", "peer", "kafka", "redis" */
+    const char *mode;   /* "websocket", "kafka", "redis", "kafka+redis" */
+    const char *reason; /* of the last change; a clause; "": none */
+    bool kafka, redis;  /* enabled: /ws/kafka, /ws/redis are there */
+};
+
 struct gateway_options {
     struct loop *loop;          /* borrowed, like all below */
     struct http_server *server; /* gets the routes /ws/exchange and /ws/info */
@@ -49,6 +57,9 @@ struct gateway_options {
     const char *public_url;       /* "" : from the request's Host */
     bool simulated;               /* hello says so */
     const char *const *exchanges; /* names collected, NULL-terminated */
+    const char *const *nodes;     /* base URLs of other nodes for /ws/info, NULL-terminated; NULL:
+                                     none */
+    struct gateway_feed feed;     /* at the start; texts are copied */
     struct gateway_policy policy;
     uint32_t batch_interval_ms; /* the longest wait for more before sending; 0: none; more than a
                                    quarter of max_lag is taken for that */
@@ -64,6 +75,26 @@ void gateway_destroy(struct gateway *gateway);
 
 /* In force from now on, for clients that are there within 100 ms. */
 void gateway_change(struct gateway *gateway, const struct gateway_policy *policy);
+
+/*
+ * What feeds the log has changed: every client is told `source` if the source is another one, at
+ * its next frame boundary; clients of an endpoint whose source feeds no more are closed with 1013.
+ * Texts are copied.
+ */
+void gateway_feed_changed(struct gateway *gateway, const struct gateway_feed *feed);
+
+/*
+ * Nothing can be served yet: new clients get 503 with Retry-After. So from the start until the
+ * first gateway_start_over.
+ */
+bool gateway_is_open(const struct gateway *gateway);
+
+/*
+ * The journal has another content or name (journal_take, journal_restart), and the keeper fits it:
+ * every client is told `hello` again, with a snapshot, and goes on from there. Messages of the
+ * former log that a client was already owed may still reach it before that, whole and in order.
+ */
+void gateway_start_over(struct gateway *gateway);
 
 size_t gateway_clients(const struct gateway *gateway);
 

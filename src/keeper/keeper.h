@@ -30,6 +30,33 @@ typedef void keeper_visit_fn(void *context, struct slice message);
  */
 void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *context);
 
+/* ---- in the middle of a stream ---- */
+
+/*
+ * State number `index` (0 first): what another keeper needs to know of one exchange and symbol, as
+ * one JSON object, appended to `out`:
+ *     {"type":"state","seq":N,"exchange":"E"[,"symbol":"S"],"messages":[...],"trades":[...]}
+ * seq: it holds up to there; messages: the snapshot's; trades: the keys of the last trades, oldest
+ * first (keeper/trade_keys.h). Returns how many states there are; an index beyond appends nothing.
+ */
+size_t keeper_save_state(struct keeper *keeper, size_t index, struct buffer *out);
+
+/*
+ * Takes such a state over. Records of the journal behind the state's seq that have come already are
+ * read again for it, so what is known afterwards is the same as if everything had been read; of
+ * what is newer here than in the state, nothing changes. False: not a state, nothing was changed.
+ */
+bool keeper_load_state(struct keeper *keeper, struct slice text) MUST_CHECK;
+
+/* A message of a snapshot, as a client gets it. The same rules. */
+bool keeper_load_message(struct keeper *keeper, struct slice message) MUST_CHECK;
+
+/* The keeper knows what `other` knew, which is destroyed; each listens on to its own journal. */
+void keeper_take(struct keeper *keeper, struct keeper *other);
+
+/* Forgets everything. */
+void keeper_clear(struct keeper *keeper);
+
 /* ---- look-ups: what somebody asks for at any time ---- */
 
 /* Whose values. Both as they stand in messages; in keeper_find_tickers an empty one means all. */

@@ -48,10 +48,10 @@ static void node_accept(void *context, const struct record *record)
     journal_append(node->journal, record);
 }
 
-static void node_barrier(void *context, const char *stream, int64_t epoch)
+static void node_barrier(void *context, const struct barrier *barrier)
 {
     struct node *node = context;
-    journal_barrier(node->journal, stream, epoch);
+    journal_barrier(node->journal, barrier->stream, barrier->epoch);
 }
 
 /* Alone and with nothing to continue: a new stream, in its first epoch. */
@@ -65,7 +65,7 @@ static int node_open_stream(struct node *node, struct err *err)
     stream_id_make(stream);
     node->journal = journal_create(stream, 1, (size_t)settings->stream.retain_bytes);
     node->keeper = keeper_create(node->journal, (uint32_t)settings->stream.book_depth);
-    node->carrier = kind->open(&reader, err);
+    node->carrier = kind->open(&(struct carrier_options){.reader = reader}, err);
     if (node->carrier == NULL)
         return err_wrap(err, "carrier memory");
     node->sequencer = sequencer_create(stream, FIRST_EPOCH, 0, 0, node->carrier);

@@ -102,11 +102,10 @@ static void drop_record(void *context, const struct record *record)
     (void)record;
 }
 
-static void drop_barrier(void *context, const char *stream, int64_t epoch)
+static void drop_barrier(void *context, const struct barrier *barrier)
 {
     (void)context;
-    (void)stream;
-    (void)epoch;
+    (void)barrier;
 }
 
 static int open_stream(struct recording_node *node, const struct settings *settings,
@@ -115,7 +114,8 @@ static int open_stream(struct recording_node *node, const struct settings *setti
     struct carrier_reader reader = {.record = drop_record, .barrier = drop_barrier};
     char stream[LIMIT_STREAM_ID];
     stream_id_make(stream);
-    node->carrier = carrier_kind_find("memory")->open(&reader, err);
+    node->carrier =
+        carrier_kind_find("memory")->open(&(struct carrier_options){.reader = reader}, err);
     if (node->carrier == NULL)
         return err_wrap(err, "carrier memory");
     node->sequencer = sequencer_create(stream, FIRST_EPOCH, 0, 0, node->carrier);

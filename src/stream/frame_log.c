@@ -119,6 +119,19 @@ void frame_log_destroy(struct frame_log *log)
     memory_free(log);
 }
 
+void frame_log_take(struct frame_log *log, struct frame_log *other)
+{
+    assert(log->kind == other->kind);
+    frame_log_assert_unread(log);
+    segment_unref(log->head);
+    log->head = other->head;
+    log->tail = other->tail;
+    log->held = other->held;
+    atomic_store_explicit(&log->first, frame_log_first(other), memory_order_relaxed);
+    atomic_store_explicit(&log->next, frame_log_next(other), memory_order_release);
+    memory_free(other);
+}
+
 void frame_log_restart(struct frame_log *log, int64_t first)
 {
     frame_log_assert_unread(log);

@@ -31,8 +31,13 @@ struct frame_log *frame_log_create(enum frame_log_kind kind, int64_t first,
                                    size_t retain) MUST_CHECK;
 void frame_log_destroy(struct frame_log *log); /* no cursor may be left; NULL is a no-op */
 
-/* Forgets everything and goes on with the record `first`; no cursor may be left. */
+/* Forgets everything and goes on with the record `first`. Cursors in what it held are lost at its
+ * end: no cursor passes into what comes now. */
 void frame_log_restart(struct frame_log *log, int64_t first);
+
+/* Becomes what `other` is, which is destroyed and has no cursors; what it held itself is dropped.
+ * Cursors in that are lost at its end: no cursor passes into what was taken. Of the same kind. */
+void frame_log_take(struct frame_log *log, struct frame_log *other);
 
 /* Room for the next frame, of `size` bytes (at most LIMIT_FRAME); it is published whole, or
  * replaced by the next reserve. Writing thread. */

@@ -30,13 +30,18 @@ struct journal {
     struct metric *fenced, *repeated, *early, *bytes, *sequence;
 };
 
+static void journal_name(struct journal *journal, const char *stream)
+{
+    bool fits = slice_copy(slice_of(stream), journal->stream, sizeof journal->stream);
+    assert(fits);
+    (void)fits;
+}
+
 struct journal *journal_create(const char *stream, int64_t first, size_t retain)
 {
     assert(first >= 1);
     struct journal *journal = memory_alloc(sizeof *journal);
-    bool fits = slice_copy(slice_of(stream), journal->stream, sizeof journal->stream);
-    assert(fits);
-    (void)fits;
+    journal_name(journal, stream);
     journal->retain = retain;
     journal->log = frame_log_create(FRAME_LOG_SINGLE, first, retain);
     journal->fenced = metric_series(METRIC_FENCED, "");
@@ -55,6 +60,48 @@ void journal_destroy(struct journal *journal)
     memory_free(journal);
 }
 
+static void journal_count(struct journal *journal, enum journal_verdict verdict)
+{
+    switch (verdict) {
+    case JOURNAL_ACCEPTED:
+        metric_set(journal->bytes, (int64_t)frame_log_held(journal->log));
+        metric_set(journal->sequence, journal_next(journal) - 1);
+        return;
+    case JOURNAL_FENCED:
+        metric_add(journal->fenced, 1);
+        return;
+    case JOURNAL_REPEATED:
+        metric_add(journal->repeated, 1);
+        return;
+    case JOURNAL_EARLY:
+        metric_add(journal->early, 1);
+        return;
+    case JOURNAL_FOREIGN:
+        return;
+    }
+}
+
+void journal_restart(struct journal *journal, const char *stream, int64_t first)
+{
+    assert(first >= 1);
+    journal_name(journal, stream);
+    journal->barrier = 0;
+    journal->epoch_count = 0;
+    frame_log_restart(journal->log, first);
+    journal_count(journal, JOURNAL_ACCEPTED);
+}
+
+void journal_take(struct journal *journal, struct journal *other)
+{
+    journal_name(journal, other->stream);
+    journal->barrier = other->barrier;
+    journal->epoch_count = other->epoch_count;
+    memcpy(journal->epochs, other->epochs, other->epoch_count * sizeof other->epochs[0]);
+    frame_log_take(journal->log, other->log);
+    journal_count(journal, JOURNAL_ACCEPTED);
+    memory_free(other);
+}
+
 void journal_listen(struct journal *journal, journal_listener_fn *listener, void *context)
 {
     assert(journal->listener_count < LISTENERS_MAX);
@@ -67,6 +114,11 @@ void journal_barrier(struct journal *journal, const char *stream, int64_t epoch)
 {
     if (strcmp(stream, journal->stream) == 0 && epoch > journal->barrier)
         journal->barrier = epoch;
+}
+
+int64_t journal_barrier_epoch(const struct journal *journal)
+{
+    return journal->barrier;
 }
 
 /* Forgets epochs that ended before the record just before the first one held. */
@@ -111,27 +163,6 @@ static enum journal_verdict journal_judge(const struct journal *journal,
     return JOURNAL_ACCEPTED;
 }
 
-static void journal_count(struct journal *journal, enum journal_verdict verdict)
-{
-    switch (verdict) {
-    case JOURNAL_ACCEPTED:
-        metric_set(journal->bytes, (int64_t)frame_log_held(journal->log));
-        metric_set(journal->sequence, journal_next(journal) - 1);
-        return;
-    case JOURNAL_FENCED:
-        metric_add(journal->fenced, 1);
-        return;
-    case JOURNAL_REPEATED:
-        metric_add(journal->repeated, 1);
-        return;
-    case JOURNAL_EARLY:
-        metric_add(journal->early, 1);
-        return;
-    case JOURNAL_FOREIGN:
-        return;
-    }
-}
-
 static void journal_write(struct journal *journal, const struct record *record)
 {
     uint8_t header[FRAME_HEADER_MAX];
@@ -155,6 +186,30 @@ enum journal_verdict journal_append(struct journal *journal, const struct record
         for (uint32_t i = 0; i < journal->listener_count; i++)
             journal->listeners[i].function(journal->listeners[i].context, record);
     return verdict;
+}
+
+bool journal_read(struct journal *journal, struct cursor *cursor, struct buffer *scratch,
+                  char ret_key[LIMIT_KEY], struct record *ret_record)
+{
+    static const char padding[LIMIT_PADDING + 1];
+    int64_t seq = cursor->seq;
+    struct slice frame = cursor_peek_until(cursor, LIMIT_FRAME, seq + 1);
+    if (frame.size == 0 || cursor_lost(cursor))
+        return false;
+    size_t header = frame_header_size((const uint8_t *)frame.data);
+    buffer_clear(scratch);
+    buffer_append(scratch, frame.data + header, frame.size - header);
+    buffer_append(scratch, padding, sizeof padding);
+    assert(!scratch->overflowed);
+    (void)cursor_advance(cursor, frame.size);
+    struct slice text = {.data = scratch->data, .size = frame.size - header};
+    *ret_record = (struct record){
+        .stream = journal->stream, .epoch = journal_epoch_at(journal, seq), .seq = seq};
+    bool ours = record_read_head(text, ret_key, ret_record);
+    assert(ours && ret_record->seq == seq);
+    (void)ours;
+    ret_record->text = text;
+    return true;
 }
 
 const char *journal_stream(const struct journal *journal)

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/buffer.h"
 #include "stream/frame_log.h"
 #include "stream/stream.h"
 
@@ -39,6 +40,28 @@ void journal_barrier(struct journal *journal, const char *stream, int64_t epoch)
 /* The reading rule: accepted when epoch is the log's and seq the next one; everything else is
  * dropped and counted. */
 enum journal_verdict journal_append(struct journal *journal, const struct record *record);
+
+/*
+ * The log begins anew, empty, under this name: its next record is `first`. Cursors in what it held
+ * are lost (cursor_lost) when they have come to its end; nothing is told to the listeners.
+ */
+void journal_restart(struct journal *journal, const char *stream, int64_t first);
+
+/*
+ * The log becomes what `other` is: its name, its records, its barrier. `other` is destroyed; it has
+ * no cursors, its listeners are forgotten, those of the log stay and are told nothing.
+ */
+void journal_take(struct journal *journal, struct journal *other);
+
+/*
+ * The record at the cursor, read again; the cursor moves behind it. The text is copied to `scratch`
+ * (its owner's, of at least LIMIT_RECORD + LIMIT_PADDING + 1), as records are; the key to
+ * `ret_key`. False at the end, or when the cursor is lost. Writing thread.
+ */
+bool journal_read(struct journal *journal, struct cursor *cursor, struct buffer *scratch,
+                  char ret_key[LIMIT_KEY], struct record *ret_record) MUST_CHECK;
+
+int64_t journal_barrier_epoch(const struct journal *journal); /* E of its rule; 0: none yet */
 
 const char *journal_stream(const struct journal *journal);
 int64_t journal_epoch(const struct journal *journal); /* of the last record; 0 before the first */

@@ -25,8 +25,16 @@ struct sequencer {
 struct sequencer *sequencer_create(const char *stream, int64_t epoch, int64_t previous_epoch,
                                    int64_t previous_seq, struct carrier *carrier)
 {
-    assert(epoch > previous_epoch && previous_seq >= 0);
     struct sequencer *sequencer = memory_alloc(sizeof *sequencer);
+    sequencer->carrier = carrier;
+    sequencer_begin(sequencer, stream, epoch, previous_epoch, previous_seq);
+    return sequencer;
+}
+
+void sequencer_begin(struct sequencer *sequencer, const char *stream, int64_t epoch,
+                     int64_t previous_epoch, int64_t previous_seq)
+{
+    assert(epoch > previous_epoch && previous_seq >= 0 && sequencer->type == NULL);
     bool fits = slice_copy(slice_of(stream), sequencer->stream, sizeof sequencer->stream);
     assert(fits);
     (void)fits;
@@ -34,8 +42,6 @@ struct sequencer *sequencer_create(const char *stream, int64_t epoch, int64_t pr
     sequencer->previous_epoch = previous_epoch;
     sequencer->previous_seq = previous_seq;
     sequencer->next = previous_seq + 1;
-    sequencer->carrier = carrier;
-    return sequencer;
 }
 
 void sequencer_destroy(struct sequencer *sequencer)
@@ -84,8 +90,13 @@ enum carrier_result sequencer_open_epoch(struct sequencer *sequencer, const char
 {
     assert(sequencer->next == sequencer->previous_seq + 1);
     struct carrier *carrier = sequencer->carrier;
-    enum carrier_result result =
-        carrier->kind->write_barrier(carrier, sequencer->stream, sequencer->epoch);
+    struct barrier barrier = {.stream = sequencer->stream,
+                              .epoch = sequencer->epoch,
+                              .start = -1,
+                              .writer = node,
+                              .node = node,
+                              .position = -1};
+    enum carrier_result result = carrier->kind->write_barrier(carrier, &barrier);
     if (result != CARRIER_TAKEN)
         return result;
     size_t max = 160 + strlen(node);

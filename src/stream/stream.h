@@ -5,71 +5,13 @@
  * seq), and a name stands for the same bytes everywhere, for ever. This folder knows no market: a
  * record's value is bytes.
  *
- *     sequencer -> carrier -> journal (reading rule) -> accepted records: keeper, gateway
+ *     sequencer -> carrier -> reading rule -> journal: accepted records -> keeper, gateway
  *
- * Thread: all of it lives on the writer's loop; the gateway reads the log on the same loop (for now
- * one loop in all).
+ * Thread: all of it lives on the writer's loop, but for what stream/frame_log.h lends to readers.
  */
 #pragma once
 
-#include "base/err.h"
-#include "base/limits.h"
-#include "base/slice.h"
-
-struct record {
-    const char *stream; /* borrowed, terminated */
-    int64_t epoch;
-    int64_t seq;
-    struct slice type; /* "trade", ... */
-    struct slice key;  /* "exchange:symbol", "exchange" or "tickwire" */
-    struct slice text; /* the JSON that clients get, with its seq; a NUL and LIMIT_PADDING readable
-                          bytes follow */
-};
-
-/* ---- carriers ---- */
-
-typedef void carrier_accept_fn(void *context, const struct record *record);
-typedef void carrier_barrier_fn(void *context, const char *stream, int64_t epoch);
-
-struct carrier_reader {
-    carrier_accept_fn
-        *record; /* the next record in the carrier's order; the callee applies the reading rule */
-    carrier_barrier_fn *barrier; /* the next barrier in that order */
-    void *context;               /* borrowed until close */
-};
-
-enum carrier_result {
-    CARRIER_TAKEN, /* the record will come back through the reader, now or later */
-    CARRIER_FULL,  /* not now: the memory log is the queue, write again from what was not read back
-                    */
-    CARRIER_DOWN,
-};
-
-struct carrier_kind;
-
-/* The head of every carrier: the first member of each kind's own struct. */
-struct carrier {
-    const struct carrier_kind *kind;
-};
-
-/* One kind of carrier; a row of the registry. */
-struct carrier_kind {
-    const char *name;
-    struct carrier *(*open)(const struct carrier_reader *reader, struct err *err);
-    void (*close)(struct carrier *carrier);
-
-    /* Borrows the record during the call only. A carrier may hand it back before write returns
-     * (memory does). */
-    enum carrier_result (*write)(struct carrier *carrier, const struct record *record);
-    enum carrier_result (*write_barrier)(struct carrier *carrier, const char *stream,
-                                         int64_t epoch);
-    bool (*healthy)(const struct carrier *carrier);
-};
-
-/* NULL when there is none of that name. */
-const struct carrier_kind *carrier_kind_find(const char *name);
-size_t carrier_kind_count(void);
-const struct carrier_kind *carrier_kind_at(size_t index);
+#include "stream/carrier.h"
 
 /* ---- the sequencer ---- */
 
@@ -77,7 +19,7 @@ const struct carrier_kind *carrier_kind_at(size_t index);
 struct sequencer;
 
 /*
- * A new leadership of `stream` (terminated, at most LIMIT_STREAM_ID - 1 bytes, letters, digits and
+ * A leadership of `stream` (terminated, at most LIMIT_STREAM_ID - 1 bytes, letters, digits and
  * '-'), whose first record will be seq previous_seq + 1. Nothing is written yet:
  * sequencer_open_epoch does that. carrier is borrowed.
  */
@@ -98,6 +40,13 @@ enum carrier_result sequencer_open_epoch(struct sequencer *sequencer, const char
 char *sequencer_reserve(struct sequencer *sequencer, const char *type, size_t body_max);
 enum carrier_result sequencer_commit(struct sequencer *sequencer, struct slice key,
                                      size_t body_size);
+
+/*
+ * Another leadership, of this stream or another, from now on: as if it had been created so. Nothing
+ * is written. No place may be reserved.
+ */
+void sequencer_begin(struct sequencer *sequencer, const char *stream, int64_t epoch,
+                     int64_t previous_epoch, int64_t previous_seq);
 
 int64_t sequencer_next(const struct sequencer *sequencer);
 int64_t sequencer_epoch(const struct sequencer *sequencer);

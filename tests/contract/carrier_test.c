@@ -28,12 +28,12 @@ static void on_record(void *context, const struct record *record)
         heard->next = record->seq + 1;
 }
 
-static void on_barrier(void *context, const char *stream, int64_t epoch)
+static void on_barrier(void *context, const struct barrier *barrier)
 {
     struct heard *heard = context;
     heard->barriers++;
-    heard->last_barrier = epoch;
-    journal_barrier(heard->journal, stream, epoch);
+    heard->last_barrier = barrier->epoch;
+    journal_barrier(heard->journal, barrier->stream, barrier->epoch);
 }
 
 static void check_body(void *context, const struct record *record)
@@ -50,16 +50,23 @@ static void check_body(void *context, const struct record *record)
     assert_true(slice_is(record->key, "binance:BTC-USDT"));
 }
 
+static bool is_up(const struct carrier *carrier)
+{
+    struct carrier_info info;
+    carrier->kind->describe(carrier, &info);
+    return info.state == CARRIER_UP;
+}
+
 static void gives_back_what_was_written(const struct carrier_kind *kind)
 {
     struct err err = {0};
     struct heard heard = {.journal = journal_create(STREAM, 43, 64 * MEBIBYTE), .next = 43};
     struct carrier_reader reader = {.record = on_record, .barrier = on_barrier, .context = &heard};
     journal_listen(heard.journal, check_body, NULL);
-    struct carrier *carrier = kind->open(&reader, &err);
+    struct carrier *carrier = kind->open(&(struct carrier_options){.reader = reader}, &err);
     assert_non_null(carrier);
     assert_ptr_equal(carrier->kind, kind);
-    assert_true(kind->healthy(carrier));
+    assert_true(is_up(carrier));
     struct sequencer *sequencer = sequencer_create(STREAM, 7, 6, 42, carrier);
     assert_int_equal(sequencer_open_epoch(sequencer, "node-1", 1790133513739000), CARRIER_TAKEN);
     for (int64_t i = 0; i < RECORDS; i++) {
@@ -98,7 +105,8 @@ static void a_body_that_could_be_too_large_is_refused(void **state)
     struct err err = {0};
     struct heard heard = {.journal = journal_create(STREAM, 1, 0)};
     struct carrier_reader reader = {.record = on_record, .barrier = on_barrier, .context = &heard};
-    struct carrier *carrier = carrier_kind_at(0)->open(&reader, &err);
+    struct carrier *carrier =
+        carrier_kind_at(0)->open(&(struct carrier_options){.reader = reader}, &err);
     struct sequencer *sequencer = sequencer_create(STREAM, 1, 0, 0, carrier);
     assert_null(sequencer_reserve(sequencer, "trade", LIMIT_RECORD));
     assert_null(sequencer_reserve(sequencer, "trade", SIZE_MAX));
