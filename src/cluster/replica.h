@@ -95,6 +95,9 @@ struct replica_ports {
      * seq: it holds up to there. */
     void (*load_state)(void *context, struct journal *journal, const struct state_note *state);
 
+    /* The same, of a message of a peer's snapshot. */
+    void (*load_message)(void *context, struct journal *journal, struct slice message);
+
     /* The state number `index` (0 first) as it is now, into `out` (LIMIT_STATE bytes at most).
      * Returns how many there are. */
     size_t (*save_state)(void *context, size_t index, struct buffer *out);

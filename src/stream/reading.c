@@ -16,6 +16,7 @@ void reading_begin(struct reading *reading, const struct checkpoint *from)
     reading_name(reading, from->stream);
     reading->epoch = from->epoch;
     reading->seq = from->seq;
+    reading->record_epoch = from->record_epoch;
 }
 
 bool reading_barrier(struct reading *reading, const struct barrier *barrier)
@@ -26,8 +27,10 @@ bool reading_barrier(struct reading *reading, const struct barrier *barrier)
     reading->epoch = barrier->epoch;
     if (!same)
         reading_name(reading, barrier->stream);
-    if (barrier->start >= 0)
+    if (barrier->start >= 0) {
         reading->seq = barrier->start;
+        reading->record_epoch = 0;
+    }
     return true;
 }
 
@@ -43,5 +46,6 @@ enum reading_verdict reading_record(struct reading *reading, const char *stream,
     if (epoch > reading->epoch || seq > reading->seq + 1)
         return READING_EARLY;
     reading->seq = seq;
+    reading->record_epoch = epoch;
     return READING_ACCEPTED;
 }

@@ -19,7 +19,8 @@
 struct checkpoint {
     char stream[LIMIT_STREAM_ID]; /* "": nothing was read yet, of no stream */
     int64_t epoch, seq;
-    int64_t position; /* in the carrier's own order; -1: the carrier has no positions */
+    int64_t record_epoch; /* of the record `seq`, as tokens name it; 0: not known */
+    int64_t position;     /* in the carrier's own order; -1: the carrier has no positions */
 };
 
 /* An epoch begins. The first one of an epoch in a carrier owns it. */
@@ -44,6 +45,7 @@ struct reading {
     char stream[LIMIT_STREAM_ID]; /* "": none */
     int64_t epoch;                /* E: of the newest barrier */
     int64_t seq;                  /* q */
+    int64_t record_epoch;         /* of the record q; 0: not known */
 };
 
 void reading_begin(struct reading *reading, const struct checkpoint *from);
