@@ -99,7 +99,7 @@ void gateway_post(struct gateway *gateway, struct client *client, enum errand er
 {
     client->errand = (uint8_t)errand;
     if (mailbox_post(gateway->mailbox, &client->letter))
-        loop_wake(gateway->options.loop);
+        waker_wake(gateway->waker);
 }
 
 static void gateway_receive(struct gateway *gateway, struct client *client)
@@ -314,7 +314,7 @@ struct gateway *gateway_create(const struct gateway_options *options)
     gateway->tick = timer_create_on(options->loop, gateway_tick, gateway);
     timer_start(gateway->tick, TICK_MS, TICK_MS);
     gateway_make_metrics(gateway);
-    loop_on_wake(options->loop, gateway_on_wake, gateway);
+    gateway->waker = waker_create_on(options->loop, gateway_on_wake, gateway);
     gateway_start_workers(gateway);
     journal_listen(options->journal, gateway_on_record, gateway);
     gateway_add_routes(gateway);
@@ -350,7 +350,7 @@ void gateway_destroy(struct gateway *gateway)
     gateway_destroy_clients(gateway);
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_destroy(gateway->workers[i]);
-    loop_on_wake(gateway->options.loop, NULL, NULL);
+    waker_destroy(gateway->waker);
     forms_destroy(gateway->forms);
     snapshots_destroy(gateway->snapshots);
     timer_destroy(gateway->tick);

@@ -67,7 +67,7 @@ struct gateway_options {
     size_t send_buffer;         /* bytes given to the kernel in one send */
 };
 
-/* Starts the threads. The loop's wake function (loop_on_wake) is the gateway's from now on. */
+/* Starts the threads. */
 struct gateway *gateway_create(const struct gateway_options *options) MUST_CHECK;
 
 /* Ends every connection at once, and the threads; NULL is a no-op. */

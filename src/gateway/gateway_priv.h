@@ -157,6 +157,7 @@ struct gateway {
     uint32_t *worker_clients; /* how many each has */
     uint32_t worker_count;
     struct mailbox *mailbox; /* workers -> main: placements asked for, clients that ended */
+    struct waker *waker;     /* for it */
     struct snapshots *snapshots;
     struct forms *forms;
     struct deferred *flush; /* at the end of the turn: the workers have something to send */

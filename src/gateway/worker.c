@@ -37,6 +37,7 @@ struct worker {
     struct gateway *gateway; /* for gateway_post only */
     struct mailbox *mailbox;
     struct loop *loop;
+    struct waker *waker; /* by the main thread */
     pthread_t thread;
     struct client **clients; /* client_count of them, in no order */
     size_t client_count;
@@ -278,7 +279,7 @@ void worker_give(struct worker *worker, struct client *client)
 {
     client->errand = ERRAND_SERVE;
     if (mailbox_post(worker->mailbox, &client->letter))
-        loop_wake(worker->loop);
+        waker_wake(worker->waker);
 }
 
 void worker_wake(struct worker *worker, int64_t now_ns)
@@ -289,7 +290,7 @@ void worker_wake(struct worker *worker, int64_t now_ns)
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_compare_exchange_strong_explicit(&worker->oldest_ns, &none, now_ns,
                                                 memory_order_acq_rel, memory_order_relaxed))
-        loop_wake(worker->loop);
+        waker_wake(worker->waker);
 }
 
 void worker_drain(struct worker *worker, uint32_t spread_ms, uint32_t within_ms)
@@ -297,7 +298,7 @@ void worker_drain(struct worker *worker, uint32_t spread_ms, uint32_t within_ms)
     worker->drain_spread_ms = spread_ms;
     worker->drain_within_ms = within_ms;
     atomic_store_explicit(&worker->draining, true, memory_order_release);
-    loop_wake(worker->loop);
+    waker_wake(worker->waker);
 }
 
 /* ---- life ---- */
@@ -310,7 +311,6 @@ static void worker_close(struct worker *worker)
     deferred_destroy(worker->round);
     timer_destroy(worker->wait);
     timer_destroy(worker->tick);
-    loop_destroy(worker->loop);
 }
 
 static void *worker_main(void *context)
@@ -366,7 +366,7 @@ struct worker *worker_create(struct gateway *gateway)
     worker->wait = timer_create_on(worker->loop, worker_on_wait, worker);
     worker->tick = timer_create_on(worker->loop, worker_tick, worker);
     timer_start(worker->tick, TICK_MS, TICK_MS);
-    loop_on_wake(worker->loop, worker_on_wake, worker);
+    worker->waker = waker_create_on(worker->loop, worker_on_wake, worker);
     worker_make_metrics(worker);
     worker_start(worker);
     return worker;
@@ -375,10 +375,13 @@ struct worker *worker_create(struct gateway *gateway)
 void worker_stop(struct worker *worker)
 {
     atomic_store_explicit(&worker->stopping, true, memory_order_relaxed);
-    loop_wake(worker->loop);
+    waker_wake(worker->waker);
     int failed = pthread_join(worker->thread, NULL);
     assert(failed == 0);
     (void)failed;
+    /* Not by the thread itself: it may end while this one is still inside the wake. */
+    waker_destroy(worker->waker);
+    loop_destroy(worker->loop);
 }
 
 void worker_destroy(struct worker *worker)

@@ -20,6 +20,13 @@ struct deferred {
     bool scheduled;
 };
 
+struct waker {
+    uv_async_t handle;
+    loop_fn *function;
+    void *context; /* borrowed */
+    bool destroyed;
+};
+
 struct timer {
     uv_timer_t handle;
     loop_fn *function;
@@ -66,29 +73,16 @@ static void on_check(uv_check_t *check)
         uv_idle_stop(&loop->idle);
 }
 
-static void on_wake(uv_async_t *async)
-{
-    struct loop *loop = async->data;
-    atomic_thread_fence(memory_order_seq_cst); /* the other half of loop_wake's */
-    if (loop->wake_function != NULL)
-        loop->wake_function(loop->wake_context);
-}
-
 struct loop *loop_create(void)
 {
     struct loop *loop = memory_alloc(sizeof(*loop));
     int failed = uv_loop_init(&loop->uv);
     assert(failed == 0); /* only when the process has no file descriptor for epoll: at start-up */
-    failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
-    assert(failed == 0);
     (void)failed;
     uv_check_init(&loop->uv, &loop->check);
     uv_idle_init(&loop->uv, &loop->idle);
     loop->check.data = loop;
-    loop->wake.data = loop;
     uv_check_start(&loop->check, on_check);
-    /* Neither may keep loop_destroy's last turns going. */
-    uv_unref((uv_handle_t *)&loop->check);
     loop->read_buffer = memory_alloc(LIMIT_READ_BUFFER + 1 + LIMIT_PADDING);
     return loop;
 }
@@ -115,11 +109,10 @@ void loop_destroy(struct loop *loop)
     assert(loop->deferred_head == NULL);
     uv_close((uv_handle_t *)&loop->check, NULL);
     uv_close((uv_handle_t *)&loop->idle, NULL);
-    uv_close((uv_handle_t *)&loop->wake, NULL);
     signals_close(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     int busy = uv_loop_close(&loop->uv);
-    assert(busy == 0); /* else a timer, listener or connection is still there */
+    assert(busy == 0); /* else a timer, waker, listener or connection is still there */
     (void)busy;
     signals_free(loop);
     memory_free(loop->read_buffer);
@@ -133,7 +126,7 @@ bool loop_is_resolving(const struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
-    /* The wake handle is always active, so only loop_stop ends this. */
+    /* The check handle is always active, so only loop_stop ends this. */
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
@@ -142,18 +135,46 @@ void loop_stop(struct loop *loop)
     uv_stop(&loop->uv);
 }
 
-void loop_on_wake(struct loop *loop, loop_fn *function, void *context)
+static void on_wake(uv_async_t *handle)
 {
-    loop->wake_function = function;
-    loop->wake_context = context;
+    struct waker *waker = handle->data;
+    atomic_thread_fence(memory_order_seq_cst); /* the other half of waker_wake's */
+    waker->function(waker->context);
+}
+
+struct waker *waker_create_on(struct loop *loop, loop_fn *function, void *context)
+{
+    assert(function != NULL);
+    struct waker *waker = memory_alloc(sizeof(*waker));
+    waker->function = function;
+    waker->context = context;
+    int failed = uv_async_init(&loop->uv, &waker->handle, on_wake);
+    assert(failed == 0); /* the loop's first takes a file descriptor: as in loop_create */
+    (void)failed;
+    waker->handle.data = waker;
+    return waker;
 }
 
 /* libuv first reads, without a fence, whether a wake is under way. What the caller wrote must be
  * visible before that read: else the loop could have looked already, and this wake be dropped. */
-void loop_wake(struct loop *loop)
+void waker_wake(struct waker *waker)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    uv_async_send(&loop->wake);
+    uv_async_send(&waker->handle);
+}
+
+static void on_waker_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void waker_destroy(struct waker *waker)
+{
+    if (waker == NULL)
+        return;
+    assert(!waker->destroyed);
+    waker->destroyed = true;
+    uv_close((uv_handle_t *)&waker->handle, on_waker_closed);
 }
 
 struct deferred *deferred_create(struct loop *loop, loop_fn *function, void *context)

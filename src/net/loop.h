@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One event loop, with its timers and signals, over libuv (whose headers stay in this folder).
- * Everything made on a loop belongs to the thread that runs it; only loop_wake may be called from
+ * Everything made on a loop belongs to the thread that runs it; only waker_wake may be called from
  * another.
  */
 #pragma once
@@ -10,12 +10,13 @@
 
 struct loop;
 struct timer;
+struct waker;
 
 struct loop *loop_create(void) MUST_CHECK;
 
-/* All timers, listeners and connections of it must have been destroyed; runs what is left of their
- * closing. An address look-up under way is waited for: the system's resolver cannot be told to
- * stop (loop_is_resolving tells). NULL is a no-op. */
+/* All timers, wakers, listeners and connections of it must have been destroyed; runs what is left
+ * of their closing. An address look-up under way is waited for: the system's resolver cannot be
+ * told to stop (loop_is_resolving tells). NULL is a no-op. */
 void loop_destroy(struct loop *loop);
 
 /* An address look-up is under way. */
@@ -25,13 +26,19 @@ bool loop_is_resolving(const struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/*
- * From any thread: `function` runs once in the loop's turn, soon, however many wakes came until
- * then. One function a loop, set before another thread can wake it.
- */
 typedef void loop_fn(void *context);
-void loop_on_wake(struct loop *loop, loop_fn *function, void *context);
-void loop_wake(struct loop *loop);
+
+/*
+ * How another thread reaches this one. waker_wake may be called from any thread: `function` runs
+ * once in the loop's turn, soon, however many wakes came until then, and sees what was written
+ * before any of them. A loop has as many wakers as it has things that others wake.
+ */
+struct waker *waker_create_on(struct loop *loop, loop_fn *function, void *context) MUST_CHECK;
+void waker_wake(struct waker *waker);
+
+/* No other thread may wake it any more; a wake under way is dropped. NULL is a no-op; allowed
+ * inside its own function. */
+void waker_destroy(struct waker *waker);
 
 /*
  * Called once at the end of the loop's present turn (all input that was there has been handled),

@@ -13,12 +13,9 @@ struct loop {
     uv_loop_t uv;
     uv_check_t check;               /* runs the deferred functions when the input is handled */
     uv_idle_t idle;                 /* active while one is scheduled, so that polling won't block */
-    uv_async_t wake;                /* loop_wake */
     struct deferred *deferred_head; /* scheduled, in order */
     struct deferred *deferred_tail; /* meaningful when the list is not empty */
     struct signal_handler *signals; /* owned */
-    loop_fn *wake_function;         /* may be NULL */
-    void *wake_context;             /* borrowed */
     unsigned handshakes;            /* of TLS, steps in this turn */
     unsigned lookups;               /* of names, in libuv's thread pool: they can't be broken off */
     char *read_buffer;              /* LIMIT_READ_BUFFER + 1 + LIMIT_PADDING bytes */

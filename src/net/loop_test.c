@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,22 +154,107 @@ static void test_timer_repeats_and_is_destroyed_inside(void **state)
     loop_destroy(trace.loop);
 }
 
-static void *wake_from_thread(void *context)
-{
-    loop_wake(context);
-    return NULL;
-}
+/* ---- wakers ---- */
 
-static void test_wake_from_a_thread(void **state)
+#define WAKING_THREADS 4
+#define WAKES 20000
+
+static void test_wakes_are_told_apart_and_run_once(void **state)
 {
     (void)state;
     struct trace trace = {.loop = loop_create()};
-    loop_on_wake(trace.loop, stop, &trace);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, wake_from_thread, trace.loop), 0);
+    struct waker *first = waker_create_on(trace.loop, on_first, &trace);
+    struct waker *second = waker_create_on(trace.loop, on_second, &trace);
+    struct timer *end = timer_create_on(trace.loop, stop, &trace);
+    waker_wake(second);
+    waker_wake(second);
+    timer_start(end, 30, 0);
     loop_run(trace.loop);
-    pthread_join(thread, NULL);
+    assert_string_equal(trace.text, "2s");
+    waker_wake(first);
+    timer_start(end, 30, 0);
+    loop_run(trace.loop);
+    assert_string_equal(trace.text, "2s1s");
+    waker_wake(second); /* dropped */
+    waker_destroy(second);
+    timer_start(end, 30, 0);
+    loop_run(trace.loop);
+    assert_string_equal(trace.text, "2s1ss");
+    waker_destroy(first);
+    waker_destroy(NULL);
+    timer_destroy(end);
+    loop_destroy(trace.loop);
+}
+
+struct waking {
+    struct loop *loop;
+    struct waker *waker;
+    _Atomic unsigned told; /* counted up before each wake */
+    unsigned seen;         /* the loop's thread */
+    unsigned turns;
+};
+
+static void *wake_often(void *context)
+{
+    struct waking *waking = context;
+    for (unsigned i = 0; i < WAKES; i++) {
+        atomic_fetch_add_explicit(&waking->told, 1, memory_order_relaxed);
+        waker_wake(waking->waker);
+    }
+    return NULL;
+}
+
+static void see(void *context)
+{
+    struct waking *waking = context;
+    waking->seen = atomic_load_explicit(&waking->told, memory_order_relaxed);
+    waking->turns++;
+    if (waking->seen == WAKING_THREADS * WAKES)
+        loop_stop(waking->loop);
+}
+
+/* A wake that was lost would leave the loop waiting for ever: what was told last is seen. */
+static void test_no_wake_is_lost(void **state)
+{
+    (void)state;
+    struct waking waking = {.loop = loop_create()};
+    pthread_t threads[WAKING_THREADS];
+    waking.waker = waker_create_on(waking.loop, see, &waking);
+    for (size_t i = 0; i < WAKING_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wake_often, &waking), 0);
+    loop_run(waking.loop);
+    for (size_t i = 0; i < WAKING_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(waking.seen, WAKING_THREADS * WAKES);
+    assert_in_range(waking.turns, 1, WAKING_THREADS * WAKES);
+    waker_destroy(waking.waker);
+    loop_destroy(waking.loop);
+}
+
+static void destroy_both(void *context)
+{
+    struct waker **wakers = context;
+    waker_destroy(wakers[0]);
+    waker_destroy(wakers[1]);
+    wakers[0] = wakers[1] = NULL;
+}
+
+/* Both were woken: whichever runs first ends itself and the other. */
+static void test_waker_destroyed_inside(void **state)
+{
+    (void)state;
+    struct trace trace = {.loop = loop_create()};
+    struct waker *wakers[2];
+    for (size_t i = 0; i < 2; i++)
+        wakers[i] = waker_create_on(trace.loop, destroy_both, wakers);
+    struct timer *end = timer_create_on(trace.loop, stop, &trace);
+    waker_wake(wakers[0]);
+    waker_wake(wakers[1]);
+    timer_start(end, 30, 0);
+    loop_run(trace.loop);
+    assert_null(wakers[0]);
     assert_string_equal(trace.text, "s");
+    timer_destroy(end);
     loop_destroy(trace.loop);
 }
 
@@ -190,7 +276,9 @@ int main(void)
         cmocka_unit_test(test_deferred_that_goes_on_starves_nobody),
         cmocka_unit_test(test_deferred_destroyed_by_another),
         cmocka_unit_test(test_timer_repeats_and_is_destroyed_inside),
-        cmocka_unit_test(test_wake_from_a_thread),
+        cmocka_unit_test(test_wakes_are_told_apart_and_run_once),
+        cmocka_unit_test(test_no_wake_is_lost),
+        cmocka_unit_test(test_waker_destroyed_inside),
         cmocka_unit_test(test_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

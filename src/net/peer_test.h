@@ -22,6 +22,7 @@
 
 struct peer {
     struct loop *loop;
+    struct waker *waker; /* from peer_start to peer_join */
     void (*run)(struct peer *peer);
     void *context;
     pthread_t thread;
@@ -112,7 +113,7 @@ static inline void *peer_thread(void *context)
     if (peer->fd >= 0)
         close(peer->fd);
     if (!peer->keeps_running)
-        loop_wake(peer->loop);
+        waker_wake(peer->waker);
     return NULL;
 }
 
@@ -140,11 +141,11 @@ static inline void peer_init(struct peer *peer, struct loop *loop, void (*run)(s
 {
     *peer = (struct peer){.loop = loop, .run = run, .listen_fd = -1, .fd = -1};
     buffer_init(&peer->seen, 64 * 1024 * 1024);
-    loop_on_wake(loop, peer_on_wake, loop);
 }
 
 static inline void peer_start(struct peer *peer)
 {
+    peer->waker = waker_create_on(peer->loop, peer_on_wake, peer->loop);
     int failed = pthread_create(&peer->thread, NULL, peer_thread, peer);
     assert(failed == 0);
     (void)failed;
@@ -153,6 +154,7 @@ static inline void peer_start(struct peer *peer)
 static inline void peer_join(struct peer *peer)
 {
     pthread_join(peer->thread, NULL);
+    waker_destroy(peer->waker);
     if (peer->listen_fd >= 0)
         close(peer->listen_fd);
 }

@@ -23,6 +23,7 @@ struct mover;
 struct side {
     struct mover *mover;
     struct loop *loop;
+    struct waker *waker;
     struct tcp *tcp; /* NULL: it is elsewhere */
     struct side *other;
 };
@@ -76,7 +77,7 @@ static void move_on(struct side *side)
     mover->socket = socket;
     mover->target = other;
     pthread_mutex_unlock(&mover->lock);
-    loop_wake(other->loop); /* from here on it is the other's */
+    waker_wake(other->waker); /* from here on it is the other's */
 }
 
 static void echo_more(void *context)
@@ -186,6 +187,7 @@ static void talk_tls(struct peer *peer, const char *data)
 static void talk(struct peer *peer)
 {
     struct mover *mover = peer->context;
+    peer->keeps_running = true; /* the sides end their loops themselves */
     static char data[TOTAL];
     for (size_t i = 0; i < sizeof(data); i++)
         data[i] = (char)(i * 31 + i / 251);
@@ -198,7 +200,8 @@ static void talk(struct peer *peer)
     mover->good = peer->seen.size == TOTAL && memcmp(peer->seen.data, data, TOTAL) == 0;
     mover->done = true;
     pthread_mutex_unlock(&mover->lock);
-    loop_wake(mover->sides[1].loop);
+    waker_wake(mover->sides[0].waker);
+    waker_wake(mover->sides[1].waker);
 }
 
 /* ---- running ---- */
@@ -225,8 +228,10 @@ static void mover_init(struct mover *mover, int version)
 
 static void mover_release(struct mover *mover)
 {
-    loop_destroy(mover->sides[0].loop);
-    loop_destroy(mover->sides[1].loop);
+    for (size_t i = 0; i < 2; i++) {
+        waker_destroy(mover->sides[i].waker);
+        loop_destroy(mover->sides[i].loop);
+    }
     SSL_CTX_free(mover->client);
     buffer_release(&mover->out);
     pthread_mutex_destroy(&mover->lock);
@@ -258,7 +263,7 @@ static void move_about(int version, bool move_first)
     peer.context = &mover;
     peer.port = tcp_listener_port(listener);
     for (size_t i = 0; i < 2; i++)
-        loop_on_wake(mover.sides[i].loop, on_wake, &mover.sides[i]);
+        mover.sides[i].waker = waker_create_on(mover.sides[i].loop, on_wake, &mover.sides[i]);
     assert_int_equal(pthread_create(&thread, NULL, run_other, &mover), 0);
     peer_start(&peer);
     loop_run(mover.sides[0].loop);

@@ -286,10 +286,12 @@ static void test_destroyed_while_shaking_hands(void **state)
     server_init(&server, &echo);
     scene_init(&scene);
     meet(&server, &scene, begin_only);
+    struct waker *waker = waker_create_on(server.loop, peer_on_wake, server.loop);
     for (int i = 0; i < 10; i++) { /* so that the bytes have been read */
-        loop_wake(server.loop);
+        waker_wake(waker);
         loop_run(server.loop);
     }
+    waker_destroy(waker);
     server_release(&server);
     expect_results(0, 0, 1);
     close((int)scene.cut);

@@ -35,6 +35,7 @@ struct link {
 
 struct server {
     struct loop *loop;
+    struct waker *waker; /* ends the loop */
     struct tcp_listener *listener;
     struct link links[LINKS_MAX];
     size_t link_count;
@@ -116,7 +117,7 @@ static pthread_t server_start(struct server *server, const struct tls_context *t
     struct err err = {.code = 0};
     pthread_t thread;
     server->loop = loop_create();
-    loop_on_wake(server->loop, on_wake, server->loop);
+    server->waker = waker_create_on(server->loop, on_wake, server->loop);
     if (tcp_listen(server->loop, "127.0.0.1:0", on_accept, server, &server->listener, &err) != 0)
         fprintf(stderr, "%s\n", err.text);
     tcp_listener_set_tls(server->listener, tls);
@@ -128,8 +129,9 @@ static pthread_t server_start(struct server *server, const struct tls_context *t
 
 static void server_stop(struct server *server, pthread_t thread)
 {
-    loop_wake(server->loop);
+    waker_wake(server->waker);
     pthread_join(thread, NULL);
+    waker_destroy(server->waker);
     loop_destroy(server->loop);
 }
 
