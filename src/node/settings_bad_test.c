@@ -184,11 +184,88 @@ static const struct row file_rows[] = {
      "\"3\""},
     {"exchanges: { bithumb: { generation: 0 } }",
      ":1:37: exchanges.bithumb.generation: expected a whole number, 1 to 99, found \"0\""},
+    /* Kafka and the cluster */
+    {"kafka: { enabled: yes }", ":1:19: kafka.enabled: expected true or false, found \"yes\""},
+    {"kafka: { brokers: \"a\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a\""},
+    {"kafka: { brokers: \"a:0\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a:0\""},
+    {"kafka: { brokers: \"a:1,\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a:1,\""},
+    {"kafka: { brokers: \",a:1\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \",a:1\""},
+    {"kafka: { brokers: \"a:1 b:2\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a:1 b:2\""},
+    {"kafka: { brokers: \"a:1,b\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a:1,b\""},
+    {"kafka: { brokers: \"a:65536\" }",
+     ":1:19: kafka.brokers: expected host:port of brokers, separated by commas, found \"a:65536\""},
+    {"kafka: { brokers: \"SSL://a:1\" }", ":1:19: kafka.brokers: expected host:port of brokers, "
+                                          "separated by commas, found \"SSL://a:1\""},
+    {"kafka: { topic: \"\" }", ":1:17: kafka.topic: expected at most 249 letters, digits, '.', '_' "
+                               "and '-', not . or .., found \"\""},
+    {"kafka: { topic: \".\" }", ":1:17: kafka.topic: expected at most 249 letters, digits, '.', "
+                                "'_' and '-', not . or .., found \".\""},
+    {"kafka: { topic: \"..\" }", ":1:17: kafka.topic: expected at most 249 letters, digits, '.', "
+                                 "'_' and '-', not . or .., found \"..\""},
+    {"kafka: { topic: \"a b\" }", ":1:17: kafka.topic: expected at most 249 letters, digits, '.', "
+                                  "'_' and '-', not . or .., found \"a b\""},
+    {"kafka: { topic: \"a/b\" }", ":1:17: kafka.topic: expected at most 249 letters, digits, '.', "
+                                  "'_' and '-', not . or .., found \"a/b\""},
+    {"kafka: { topic: \"caf\xc3\xa9\" }",
+     ":1:17: kafka.topic: expected at most 249 letters, digits, '.', '_' and '-', not . or .., "
+     "found \"caf\xc3\xa9\""},
+    {"kafka: { topic: " LONG_50 LONG_50 LONG_50 LONG_50 LONG_50 " }",
+     ":1:17: kafka.topic: expected at most 249 letters, digits, '.', '_' and '-', not . or .., "
+     "found a text of 250 bytes"},
+    {"kafka: { properties: { linger.ms: 1, acks: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"acks\""},
+    {"kafka: { properties: { linger.ms: 1, enable.idempotence: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"enable.idempotence\""},
+    {"kafka: { properties: { linger.ms: 1, message.timeout.ms: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"message.timeout.ms\""},
+    {"kafka: { properties: { linger.ms: 1, auto.offset.reset: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"auto.offset.reset\""},
+    {"kafka: { properties: { linger.ms: 1, partitioner: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"partitioner\""},
+    {"kafka: { properties: { linger.ms: 1, group.id: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"group.id\""},
+    {"kafka: { properties: { linger.ms: 1, queue.buffering.max.messages: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"queue.buffering.max.messages\""},
+    {"kafka: { properties: { linger.ms: 1, transactional.id: hunter2 } }",
+     ":1:22: kafka.properties: expected properties but those that the order of the stream rests "
+     "on, found \"transactional.id\""},
+    {"kafka: { properties: { bootstrap.servers: \"hunter2:1\" } }",
+     ":1:22: kafka.properties: expected brokers in kafka.brokers, found \"bootstrap.servers\""},
+    {"kafka: { properties: { \"\": hunter2 } }",
+     ":1:22: kafka.properties: expected names and values, each a line of text, found something not "
+     "shown here"},
+    {"cluster: { role: boss }",
+     ":1:18: cluster.role: expected one of auto|leader|follower, found \"boss\""},
+    {"cluster: { peers: [\"ws://h:1\"] }", ":1:19: cluster.peers: expected http://host:port or "
+                                           "https://host:port, each once, found \"ws://h:1\""},
+    {"cluster: { peers: [\"http://h:1/path\"] }",
+     ":1:19: cluster.peers: expected http://host:port or https://host:port, each once, found "
+     "\"http://h:1/path\""},
+    {"cluster: { peers: [\"http://u:hunter2@h:1\"] }",
+     ":1:19: cluster.peers: expected http://host:port or https://host:port, each once, found "
+     "something not shown here"},
+    {"cluster: { peers: [\"http://h:1\", \"http://h:1\"] }",
+     ":1:19: cluster.peers: expected every item once, found \"http://h:1\" again"},
+    {"cluster: { peers: [\"http://h:1\", \"http://h:2\", \"http://h:3\", \"http://h:4\", "
+     "\"http://h:5\", \"http://h:6\", \"http://h:7\", \"http://h:8\", \"http://h:9\", "
+     "\"http://h:10\", \"http://h:11\", \"http://h:12\", \"http://h:13\", \"http://h:14\", "
+     "\"http://h:15\", \"http://h:16\", \"http://h:17\"] }",
+     ":1:19: cluster.peers: expected 0 to 16 items, found 17"},
+    {"cluster: { standby: warm }", ":1:21: cluster.standby is not built yet in this version"},
     /* not built yet */
-    {"kafka: { enabled: true }", ":1:19: kafka.enabled is not built yet in this version"},
-    {"kafka: { brokers: \"a:1\" }", ":1:19: kafka.brokers is not built yet in this version"},
-    {"kafka: { properties: { sasl.password: hunter2 } }",
-     ":1:22: kafka.properties is not built yet in this version"},
     {"redis: { enabled: true }", ":1:19: redis.enabled is not built yet in this version"},
     {"zookeeper: { enabled: true }", ":1:23: zookeeper.enabled is not built yet in this version"},
     {"database: { url: \"mysql://u:hunter2@h/d\" }",
@@ -214,9 +291,6 @@ static const struct row file_rows[] = {
      "percent-encoded, found something not shown here"},
     {"backfill: { audit: 31s }", ":1:20: backfill.audit is not built yet in this version"},
     {"auth: { mode: basic }", ":1:15: auth.mode: expected one of none|token|jwt, found \"basic\""},
-    {"cluster: { role: leader }", ":1:18: cluster.role is not built yet in this version"},
-    {"cluster: { peers: [\"http://h:1\"] }",
-     ":1:19: cluster.peers is not built yet in this version"},
     {"exchanges: { upbit: { connections: 3 } }",
      ":1:36: exchanges.upbit.connections: expected a whole number, 1 to 2, found \"3\""},
     {"exchanges: { upbit: { connections: 0 } }",
@@ -241,9 +315,12 @@ static const struct row variable_rows[] = {
     {"TICKWIRE_NODE_ZONE=\xff", "environment variable TICKWIRE_NODE_ZONE: node.zone: expected "
                                 "letters, digits, '.', '_' and '-', at most 63, found a text with "
                                 "control characters or that is not UTF-8"},
-    {"TICKWIRE_KAFKA_PROPERTIES=sasl.password=hunter2",
-     "environment variable TICKWIRE_KAFKA_PROPERTIES: kafka.properties is not built yet in this "
-     "version"},
+    {"TICKWIRE_KAFKA_PROPERTIES=sasl.password=hunter2,acks=1",
+     "environment variable TICKWIRE_KAFKA_PROPERTIES: kafka.properties: expected properties but "
+     "those that the order of the stream rests on, found \"acks\""},
+    {"TICKWIRE_CLUSTER_PEERS=http://h:1,,http://h:2",
+     "environment variable TICKWIRE_CLUSTER_PEERS: cluster.peers: expected http://host:port or "
+     "https://host:port, each once, found \"\""},
 };
 
 static const struct row flag_rows[] = {
@@ -256,7 +333,30 @@ static const struct row flag_rows[] = {
     {"log.level=", "--set: log.level: expected one of debug|info|warn|error, found \"\""},
     {"exchanges.upbit.symbols=", "--set: exchanges.upbit.symbols: expected 1 to 2000 items, found "
                                  "0"},
-    {"kafka.enabled=true", "--set: kafka.enabled is not built yet in this version"},
+    {"redis.enabled=true", "--set: redis.enabled is not built yet in this version"},
+};
+
+/* Values that are good, each by itself: what is given with --set, and what is wrong with it. */
+#define SETS_MAX 3
+
+static const struct {
+    const char *sets[SETS_MAX];
+    const char *error;
+} together_rows[] = {
+    {{"cluster.peers=http://h:1"},
+     "cluster.role: expected leader or follower where cluster.peers is set, found \"auto\": the "
+     "election among them is not built yet in this version"},
+    {{"cluster.role=auto", "kafka.enabled=true", "cluster.peers=http://h:1,http://i:1"},
+     "cluster.role: expected leader or follower where cluster.peers is set, found \"auto\": the "
+     "election among them is not built yet in this version"},
+    {{"cluster.role=follower"},
+     "cluster.role: expected kafka.enabled or cluster.peers with a follower, found neither: it "
+     "has nothing to follow"},
+    {{"cluster.role=follower", "kafka.brokers=a:1"},
+     "cluster.role: expected kafka.enabled or cluster.peers with a follower, found neither: it "
+     "has nothing to follow"},
+    {{"kafka.password_file=x", "kafka.properties=sasl.password=hunter2"},
+     "kafka.password_file: expected no sasl.password in kafka.properties beside it, found both"},
 };
 
 static void assert_refused(const struct settings_options *options, const char *error)
@@ -307,6 +407,18 @@ static void wrong_flags_are_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(flag_rows); i++) {
         const char *const set[] = {"log.level=warn", flag_rows[i].input};
         assert_refused(&(struct settings_options){.set = set, .set_count = 2}, flag_rows[i].error);
+    }
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(together_rows); i++) {
+        size_t count = 0;
+        while (count < SETS_MAX && together_rows[i].sets[count] != NULL)
+            count++;
+        assert_refused(&(struct settings_options){.set = together_rows[i].sets, .set_count = count},
+                       together_rows[i].error);
     }
 }
 
@@ -361,9 +473,12 @@ static int remove_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_files_are_refused), cmocka_unit_test(wrong_variables_are_refused),
-        cmocka_unit_test(wrong_flags_are_refused), cmocka_unit_test(missing_files_are_refused),
+        cmocka_unit_test(wrong_files_are_refused),
+        cmocka_unit_test(wrong_variables_are_refused),
+        cmocka_unit_test(wrong_flags_are_refused),
+        cmocka_unit_test(missing_files_are_refused),
         cmocka_unit_test(cut_files_are_survived),
+        cmocka_unit_test(what_does_not_go_together_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, remove_file);
 }

@@ -10,6 +10,7 @@
 
 #define NAME_MAX_SIZE 63
 #define URL_MAX_SIZE 512
+#define TOPIC_MAX_SIZE 249 /* Kafka's own */
 
 static bool is_letter_or_digit(char byte)
 {
@@ -214,6 +215,61 @@ bool check_channel(struct slice text, const struct exchange *exchange)
 {
     enum channel channel;
     return channel_find(text, &channel) && (exchange->channels & CHANNEL_BIT(channel)) != 0;
+}
+
+/* Spaces are taken around a comma, as librdkafka does. */
+bool check_brokers(struct slice text, const struct exchange *exchange)
+{
+    (void)exchange;
+    if (text.size == 0 || text.data[text.size - 1] == ',')
+        return false;
+    while (text.size > 0) {
+        struct slice broker = slice_trim(slice_split(text, ',', &text));
+        if (!take_host(&broker) || broker.size == 0 || broker.data[0] != ':' ||
+            !is_port((struct slice){.data = broker.data + 1, .size = broker.size - 1}, 1))
+            return false;
+    }
+    return true;
+}
+
+bool check_topic(struct slice text, const struct exchange *exchange)
+{
+    (void)exchange;
+    if (text.size == 0 || text.size > TOPIC_MAX_SIZE || slice_is(text, ".") || slice_is(text, ".."))
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (!is_letter_or_digit(text.data[i]) && strchr("._-", text.data[i]) == NULL)
+            return false;
+    }
+    return true;
+}
+
+const char *refuse_kafka_property(struct slice name)
+{
+    static const char *const places[] = {"bootstrap.servers", "metadata.broker.list"};
+    static const char *const own[] = {
+        /* writing: everything once, in order, and not given up by itself */
+        "acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee",
+        "transactional.id", "message.timeout.ms", "delivery.timeout.ms", "partitioner",
+        "partitioner_cb", "max.in.flight", "max.in.flight.requests.per.connection", "retries",
+        "message.send.max.retries", "queuing.strategy", "queue.buffering.max.messages",
+        "queue.buffering.max.kbytes", "queue.buffering.backpressure.threshold", "message.max.bytes",
+        "delivery.report.only.error",
+        /* reading: from where it says, without a group */
+        "auto.offset.reset", "group.id", "group.instance.id", "group.protocol",
+        "enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store",
+        "enable.partition.eof", "offset.store.method", "isolation.level",
+        /* the topic is made by an admin call; events and logs are polled */
+        "allow.auto.create.topics", "enabled_events", "log.queue", "test.mock.num.brokers"};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        if (slice_is(name, places[i]))
+            return "brokers in kafka.brokers";
+    }
+    for (size_t i = 0; i < COUNT_OF(own); i++) {
+        if (slice_is(name, own[i]))
+            return "properties but those that the order of the stream rests on";
+    }
+    return NULL;
 }
 
 bool check_generation(struct slice text, const struct exchange *exchange)

@@ -233,7 +233,7 @@ static void choose_adapters(struct settings *settings)
 
 #define LIFETIME_MIN_MS 2000 /* a connection must have time to be replaced */
 
-int settings_check_streams(const struct settings *settings, struct err *err)
+static int check_streams(const struct settings *settings, struct err *err)
 {
     for (size_t i = 0; i < settings->exchange_count; i++) {
         const struct settings_exchange *of = &settings->exchanges[i];
@@ -250,6 +250,38 @@ int settings_check_streams(const struct settings *settings, struct err *err)
                            of->exchange->name, of->symbols.count, of->channels.count, wanted, most);
     }
     return 0;
+}
+
+static bool has_property(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->kafka.properties.count; i++)
+        if (strcmp(settings->kafka.properties.keys[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int check_cluster(const struct settings *settings, struct err *err)
+{
+    bool has_peers = settings->cluster.peers.count > 0;
+    if (settings->kafka.password_file[0] != '\0' && has_property(settings, "sasl.password"))
+        return err_set(err, -EINVAL,
+                       "kafka.password_file: expected no sasl.password in kafka.properties beside "
+                       "it, found both");
+    if (settings->cluster.role == CLUSTER_AUTO && has_peers)
+        return err_set(err, -EINVAL,
+                       "cluster.role: expected leader or follower where cluster.peers is set, "
+                       "found \"auto\": the election among them is not built yet in this version");
+    if (settings->cluster.role == CLUSTER_FOLLOWER && !has_peers && !settings->kafka.enabled)
+        return err_set(err, -EINVAL,
+                       "cluster.role: expected kafka.enabled or cluster.peers with a follower, "
+                       "found neither: it has nothing to follow");
+    return 0;
+}
+
+int settings_check(const struct settings *settings, struct err *err)
+{
+    int result = check_streams(settings, err);
+    return result < 0 ? result : check_cluster(settings, err);
 }
 
 static void clear(struct settings *settings, const struct catalog *catalog)
@@ -280,7 +312,7 @@ int settings_load(struct settings *ret_settings, const struct settings_options *
     if (result == 0) {
         name_node(settings);
         choose_adapters(settings);
-        result = settings_check_streams(settings, err);
+        result = settings_check(settings, err);
     }
     if (result < 0) {
         clear(settings, catalog);

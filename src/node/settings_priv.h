@@ -28,6 +28,9 @@ enum setting_flag {
  */
 typedef bool setting_check_fn(struct slice text, const struct exchange *exchange);
 
+/* May a map have this name? NULL, or what was expected instead of it (static). */
+typedef const char *setting_refuse_fn(struct slice name);
+
 struct setting_row {
     const char *key;
     enum setting_type type;
@@ -38,6 +41,7 @@ struct setting_row {
     const char *words;       /* of a SETTING_WORD: "info|warn" in the order of the enum */
     setting_check_fn *check; /* NULL: any text; "" is taken where it is the default */
     const char *expected;    /* what `check` wants, for people */
+    setting_refuse_fn *refuse; /* of a SETTING_MAP; NULL: any name */
     const char *accepts; /* of a SETTING_UNBUILT: a second value that changes nothing; or NULL */
     const char *help;
 };
@@ -57,6 +61,11 @@ bool check_origin(struct slice text, const struct exchange *exchange);
 bool check_symbol(struct slice text, const struct exchange *exchange);
 bool check_channel(struct slice text, const struct exchange *exchange);
 bool check_generation(struct slice text, const struct exchange *exchange);
+bool check_brokers(struct slice text, const struct exchange *exchange);
+bool check_topic(struct slice text, const struct exchange *exchange);
+
+/* Properties of librdkafka that are the carrier's own. */
+const char *refuse_kafka_property(struct slice name);
 
 /* Valid UTF-8 without control characters, so that it can be written back as YAML. */
 bool check_printable(struct slice text);
@@ -169,9 +178,9 @@ typedef int setting_entry_fn(void *context, const struct setting *setting,
 int settings_yaml_read(const char *file, const struct catalog *catalog, setting_entry_fn *entry,
                        void *context, struct err *err) MUST_CHECK;
 
-/* One connection carries all of an exchange, and the exchange says how much that may be: more is
- * -EINVAL, and err says of which. */
-int settings_check_streams(const struct settings *settings, struct err *err) MUST_CHECK;
+/* Whether the values go together: what an exchange carries on a connection, who leads and follows
+ * whom. -EINVAL, and err names the key. */
+int settings_check(const struct settings *settings, struct err *err) MUST_CHECK;
 
 /* "FILE:1:2: ", "environment variable NAME: " or "--set: ", and the rest; returns -EINVAL. */
 int settings_fail(struct err *err, const struct setting_place *place, const char *format, ...)

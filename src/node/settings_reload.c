@@ -67,7 +67,7 @@ int settings_reload(struct settings *running, const struct settings_options *opt
     struct settings_reload reload = {.live = {.count = 0}};
     settings_compare(running, loaded, note_difference, &reload);
     exchange_live(catalog, running, loaded);
-    result = settings_check_streams(running, err);
+    result = settings_check(running, err);
     if (result < 0) {
         exchange_live(catalog, running, loaded);
         reload.replaced = *loaded;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,6 +104,39 @@ static void live_values_change_and_others_wait(void **state)
     assert_false(settings_reload_has(&result, "http.listen"));
     assert_false(settings_reload_has(&result, "log"));
     settings_reload_release(&result);
+    settings_release(&running);
+}
+
+static void kafka_comes_and_goes_and_the_cluster_stays(void **state)
+{
+    (void)state;
+    struct settings running;
+    struct settings_reload result;
+    struct err err = {.code = 0};
+    write_file("kafka: { enabled: true, brokers: \"k1:9092\" }\n");
+    load(&running, &from_file);
+    write_file("kafka: { enabled: false, brokers: \"k2:9092\", topic: other, password_file: x,\n"
+               "         properties: { linger.ms: 0 } }\n"
+               "cluster: { role: leader, peers: [\"http://h:1\"] }\n");
+    reload(&running, &from_file, &result);
+    assert_keys(&result.live, "kafka.enabled, kafka.brokers, kafka.topic, kafka.properties, "
+                              "kafka.password_file");
+    assert_keys(&result.restart, "cluster.role, cluster.peers");
+    assert_false(running.kafka.enabled);
+    assert_string_equal(running.kafka.brokers, "k2:9092");
+    assert_int_equal(running.cluster.role, CLUSTER_AUTO);
+    assert_int_equal(running.cluster.peers.count, 0);
+    assert_true(settings_reload_has(&result, "kafka."));
+    settings_reload_release(&result);
+    settings_release(&running);
+
+    /* The peers of the new file count only after a restart: until then Kafka is all it has. */
+    write_file("cluster: { role: follower }\nkafka: { enabled: true }\n");
+    load(&running, &from_file);
+    write_file("cluster: { role: follower, peers: [\"http://h:1\"] }\n");
+    assert_int_equal(settings_reload(&running, &from_file, &result, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "nothing to follow"));
+    assert_true(running.kafka.enabled);
     settings_release(&running);
 }
 
@@ -253,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(live_values_change_and_others_wait),
+        cmocka_unit_test(kafka_comes_and_goes_and_the_cluster_stays),
         cmocka_unit_test(borrowed_texts_outlive_the_change),
         cmocka_unit_test(nothing_new_is_nothing_said),
         cmocka_unit_test(sources_keep_their_order),

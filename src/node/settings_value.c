@@ -90,7 +90,8 @@ static struct slice password_of(struct slice url)
 
 static bool is_secret_name(struct slice name)
 {
-    static const char *const words[] = {"password", "secret", "token", "credential", ".key.pem"};
+    static const char *const words[] = {
+        "password", "secret", "token", "credential", "passphrase", "key.pem", "oauthbearer.config"};
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (memmem(name.data, name.size, words[i], strlen(words[i])) != NULL)
             return true;
@@ -292,6 +293,20 @@ static bool read_list(const struct setting *setting, const struct text_map *item
     return true;
 }
 
+/* Of a map only names are ever shown. */
+static bool may_have(const struct setting *setting, struct slice name,
+                     struct setting_complaint *complaint)
+{
+    setting_refuse_fn *refuse = setting->row->refuse;
+    const char *expected = refuse == NULL ? NULL : refuse(name);
+    if (expected == NULL)
+        return true;
+    snprintf(complaint->expected, sizeof complaint->expected, "%s", expected);
+    snprintf(complaint->found, sizeof complaint->found, "\"%.*s\"",
+             (int)(name.size < FOUND_MAX ? name.size : FOUND_MAX), name.data);
+    return false;
+}
+
 static bool read_map(const struct setting *setting, const struct text_map *items,
                      struct text_map *field, struct setting_complaint *complaint)
 {
@@ -299,6 +314,8 @@ static bool read_map(const struct setting *setting, const struct text_map *items
         if (items->keys[i][0] == '\0' || !check_printable(slice_of(items->keys[i])) ||
             !is_well_formed(setting, slice_of(items->values[i])))
             return wrong(setting, slice_of(""), complaint, "names and values, each a line of text");
+        if (!may_have(setting, slice_of(items->keys[i]), complaint))
+            return false;
     }
     for (size_t i = 0; i < items->count; i++)
         text_map_add(field, slice_of(items->keys[i]), slice_of(items->values[i]));

@@ -99,7 +99,7 @@ def test_ipv6():
 def test_wrong_configurations_end_with_78(tmp_path, command):
     file = tmp_path / "tickwire.yaml"
     file.write_text("htttp: {}\n")
-    for arguments in (["--set", "kafka.enabled=true"], ["-c", str(file)],
+    for arguments in (["--set", "redis.enabled=true"], ["-c", str(file)],
                       ["-c", str(tmp_path / "missing.yaml")]):
         status, output, errors = run(*command, *arguments)
         assert status == 78 and output == "" and errors.startswith("tickwire: "), errors
