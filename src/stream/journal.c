@@ -60,6 +60,19 @@ void journal_destroy(struct journal *journal)
     memory_free(journal);
 }
 
+static void journal_note_epoch(struct journal *journal, int64_t epoch, int64_t seq)
+{
+    if (journal->epoch_count > 0 && journal->epochs[journal->epoch_count - 1].epoch == epoch)
+        return;
+    if (journal->epoch_count ==
+        LIMIT_LOG_EPOCHS) { /* tokens of the oldest are no longer honoured */
+        journal->epoch_count--;
+        memmove(journal->epochs, journal->epochs + 1,
+                journal->epoch_count * sizeof journal->epochs[0]);
+    }
+    journal->epochs[journal->epoch_count++] = (struct epoch_start){.epoch = epoch, .first = seq};
+}
+
 static void journal_count(struct journal *journal, enum journal_verdict verdict)
 {
     switch (verdict) {
@@ -89,6 +102,13 @@ void journal_restart(struct journal *journal, const char *stream, int64_t first)
     journal->epoch_count = 0;
     frame_log_restart(journal->log, first);
     journal_count(journal, JOURNAL_ACCEPTED);
+}
+
+void journal_behind(struct journal *journal, int64_t epoch)
+{
+    assert(journal->epoch_count == 0);
+    if (epoch > 0)
+        journal_note_epoch(journal, epoch, journal_next(journal) - 1);
 }
 
 void journal_take(struct journal *journal, struct journal *other)
@@ -133,19 +153,6 @@ static void epochs_trim(struct journal *journal)
     journal->epoch_count -= drop;
     memmove(journal->epochs, journal->epochs + drop,
             journal->epoch_count * sizeof journal->epochs[0]);
-}
-
-static void journal_note_epoch(struct journal *journal, int64_t epoch, int64_t seq)
-{
-    if (journal->epoch_count > 0 && journal->epochs[journal->epoch_count - 1].epoch == epoch)
-        return;
-    if (journal->epoch_count ==
-        LIMIT_LOG_EPOCHS) { /* tokens of the oldest are no longer honoured */
-        journal->epoch_count--;
-        memmove(journal->epochs, journal->epochs + 1,
-                journal->epoch_count * sizeof journal->epochs[0]);
-    }
-    journal->epochs[journal->epoch_count++] = (struct epoch_start){.epoch = epoch, .first = seq};
 }
 
 /* The reading rule of the design (stream.md), in its own order. */

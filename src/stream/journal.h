@@ -47,6 +47,10 @@ enum journal_verdict journal_append(struct journal *journal, const struct record
  */
 void journal_restart(struct journal *journal, const char *stream, int64_t first);
 
+/* The record before the first one was of this epoch (0: not known): so tokens of it are honoured.
+ * Before the first append. */
+void journal_behind(struct journal *journal, int64_t epoch);
+
 /*
  * The log becomes what `other` is: its name, its records, its barrier. `other` is destroyed; it has
  * no cursors, its listeners are forgotten, those of the log stay and are told nothing.

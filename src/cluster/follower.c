@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A follower: from a carrier, from the leader's own endpoint, alone. */
+#include "cluster/replica_priv.h"
+
+#include "base/log.h"
+
+struct slot *slot_of(struct replica *replica, const struct path *path)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        if (&replica->slots[i].path == path)
+            return &replica->slots[i];
+    return NULL;
+}
+
+/* ---- what the peer says ---- */
+
+void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
+{
+    struct path *peer = &replica->peer;
+    struct checkpoint from = {.epoch = hello->epoch,
+                              .seq = hello->next - 1,
+                              .record_epoch = hello->epoch,
+                              .position = -1};
+    if (!replica->peer_wanted || replica->leading == LEADING || hello->next < 1 ||
+        !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
+        return;
+    path_begin(replica, peer, &from);
+    keep_text(peer->leader, sizeof peer->leader, hello->node);
+    peer->heard = true;
+    peer->heard_ns = replica->now_ns;
+    replica->peer_there = true;
+    if (hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0) {
+        peer->joined = true;
+        peer->caught_up = true;
+    } else if (replica->shadow == NULL || replica->shadow_path == peer) {
+        shadow_open(replica, peer, from.stream, hello->next);
+    }
+}
+
+void replica_peer_snapshot(struct replica *replica, struct slice message)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    replica_peer_alive(replica);
+    if (replica->peer_there && replica->shadow_path == &replica->peer)
+        ports->load_message(ports->context, replica->shadow, message);
+}
+
+void replica_peer_snapshot_end(struct replica *replica, int64_t seq)
+{
+    replica_peer_alive(replica);
+    if (replica->peer_there && seq == replica->peer.reading.seq)
+        replica->peer.caught_up = true;
+}
+
+/* The number behind `"epoch":` in an `epoch` message; 0: none. */
+static int64_t epoch_of(struct slice text)
+{
+    static const char name[] = "\"epoch\":";
+    int64_t value = 0;
+    const char *at = memmem(text.data, text.size, name, sizeof name - 1);
+    if (at == NULL)
+        return 0;
+    for (at += sizeof name - 1; *at >= '0' && *at <= '9'; at++)
+        if (!int64_multiply(value, 10, &value) || !int64_add(value, *at - '0', &value))
+            return 0;
+    return value;
+}
+
+void replica_peer_record(struct replica *replica, struct slice text)
+{
+    struct path *peer = &replica->peer;
+    char key[LIMIT_KEY];
+    struct record record = {.text = text};
+    replica_peer_alive(replica);
+    if (!replica->peer_there || !record_read_head(text, key, &record))
+        return;
+    if (slice_is(record.type, "epoch")) {
+        struct barrier barrier = {.stream = peer->reading.stream,
+                                  .epoch = epoch_of(text),
+                                  .start = -1,
+                                  .writer = "",
+                                  .node = peer->leader,
+                                  .position = -1};
+        (void)path_barrier(replica, peer, &barrier);
+    }
+    record.stream = peer->reading.stream;
+    record.epoch = peer->reading.epoch;
+    path_record(replica, peer, &record);
+}
+
+void replica_peer_alive(struct replica *replica)
+{
+    replica->peer.heard_ns = replica->now_ns;
+}
+
+void replica_peer_lost(struct replica *replica, const char *reason)
+{
+    if (replica->peer_there)
+        log_info("cluster", log_text("msg", "the link to the leader is gone"),
+                 log_text("reason", reason));
+    replica->peer_there = false;
+    replica->peer.joined = false;
+    if (replica->shadow_path == &replica->peer) {
+        homecoming_stop(replica);
+        shadow_drop(replica);
+    }
+    if (replica->peer_wanted) { /* the token has moved on */
+        replica->peer_wanted = false;
+        replica_want_peer(replica, replica->mode != REPLICA_ALONE);
+    }
+}
+
+/* ---- which road ---- */
+
+/* Its path has been read to the end, and there is a stream on it. */
+static bool shadow_is_ready(const struct replica *replica)
+{
+    return replica->shadow != NULL && replica->shadow_path->caught_up &&
+           replica->shadow_path->reading.stream[0] != '\0';
+}
+
+static void follow_carrier(struct replica *replica, struct slot *slot, const char *reason)
+{
+    replica->home = slot;
+    replica_drop_peer(replica);
+    replica_set_mode(replica, REPLICA_FOLLOWER_CARRIER, reason);
+}
+
+static void follow_shadow(struct replica *replica)
+{
+    struct slot *slot = slot_of(replica, replica->shadow_path);
+    shadow_take(replica);
+    if (slot != NULL)
+        follow_carrier(replica, slot, "");
+    else
+        replica_set_mode(replica, REPLICA_FOLLOWER_PEER, "the carriers are silent");
+    replica->changed = true;
+}
+
+/* The path has got as far as the log had a moment ago. */
+static bool keeps_up(const struct replica *replica, const struct path *path)
+{
+    return path->joined &&
+           path->reading.seq >= sample_seq_at(replica, replica->now_ns - 250 * NS_PER_MS);
+}
+
+/* A live carrier that the log does not fit: it is read anew, into a shadow. */
+static bool must_begin_anew(const struct replica *replica, const struct slot *slot)
+{
+    const struct path *path = &slot->path;
+    if (replica->shadow != NULL || path->joined)
+        return false;
+    return replica->mode != REPLICA_FOLLOWER_PEER || !replica->peer_there ||
+           path->reading.epoch > journal_barrier_epoch(replica->log);
+}
+
+static void from_peer_to_carrier(struct replica *replica, struct slot *slot)
+{
+    if (!keeps_up(replica, &slot->path)) {
+        slot->healthy_ns = 0;
+        return;
+    }
+    if (slot->healthy_ns == 0)
+        slot->healthy_ns = replica->now_ns;
+    if (replica->now_ns - slot->healthy_ns >= replica->options.times.healthy * NS_PER_MS)
+        follow_carrier(replica, slot, "");
+}
+
+static void follow_live(struct replica *replica, struct slot *slot)
+{
+    if (must_begin_anew(replica, slot)) {
+        slot_begin_anew(slot);
+    } else if (replica->mode == REPLICA_FOLLOWER_PEER && replica->peer_there) {
+        from_peer_to_carrier(replica, slot);
+    } else if (slot->path.joined) {
+        follow_carrier(replica, slot, "");
+        replica->home = slot;
+    }
+}
+
+/* Nobody leads on any carrier: the leader's own endpoint is asked. */
+static void follow_silent(struct replica *replica)
+{
+    int64_t waited_ns = replica->now_ns - replica->take_ns;
+    if (!replica->served && waited_ns < replica->options.times.start * NS_PER_MS &&
+        any_attached(replica))
+        return;
+    replica_want_peer(replica, replica->served);
+    if (replica->peer_there && replica->peer.joined && replica->mode != REPLICA_FOLLOWER_PEER)
+        replica_set_mode(replica, REPLICA_FOLLOWER_PEER, "the carriers are silent");
+}
+
+static void count_loneliness(struct replica *replica, bool lonely)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    int64_t alone_ns = replica->options.times.alone * NS_PER_MS;
+    if (!lonely) {
+        replica->lonely_ns = 0;
+        return;
+    }
+    if (replica->lonely_ns == 0 || replica->lonely_for_ns == 0) {
+        replica->lonely_ns = replica->lonely_ns == 0 ? replica->now_ns : replica->lonely_ns;
+        replica->lonely_for_ns =
+            alone_ns + (int64_t)(ports->random(ports->context) % (uint64_t)(alone_ns / 2 + 1));
+    }
+    if (replica->now_ns - replica->lonely_ns >= replica->lonely_for_ns &&
+        replica->leading == NOT_LEADING && !replica->leaving) {
+        replica->lonely_for_ns = 0;
+        alone_begin(replica);
+    }
+}
+
+void follower_tick(struct replica *replica)
+{
+    struct slot *slot = replica_slot(replica, true);
+    if (replica->mode == REPLICA_ALONE) {
+        alone_tick(replica);
+        return;
+    }
+    if (shadow_is_ready(replica))
+        follow_shadow(replica);
+    else if (slot != NULL && replica->served)
+        follow_live(replica, slot);
+    else
+        follow_silent(replica);
+    count_loneliness(replica, slot == NULL && !replica->peer_there);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Standing alone, and coming back (stream.md): the cluster's stream is read silently, into a
+ * shadow. When that has come to the end nothing is collected any more, the trades in it that were
+ * not delivered here are delivered, and when every trade that was delivered here has been seen
+ * there, the shadow takes the log's place: each trade once, over the change.
+ */
+#include "cluster/replica_priv.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+
+#define MARGIN_US 2000000 /* two nodes' clocks and receipts differ by less */
+
+/* ---- alone ---- */
+
+void alone_begin(struct replica *replica)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    shadow_drop(replica);
+    keep_text(replica->left_stream, sizeof replica->left_stream, journal_stream(replica->log));
+    replica->left_seq = journal_next(replica->log) - 1;
+    replica->left_us = ports->wall_us(ports->context);
+    replica->epoch = 1;
+    replica->home = NULL;
+    replica->writing = true;
+    log_rename(replica, replica->epoch);
+    replica_set_mode(replica, REPLICA_ALONE, "no leader is to be found");
+    sequencer_begin(replica->sequencer, journal_stream(replica->log), replica->epoch, 0,
+                    replica->left_seq);
+    enum carrier_result result = sequencer_open_epoch(replica->sequencer, replica->options.node,
+                                                      ports->wall_us(ports->context));
+    assert(result == CARRIER_TAKEN);
+    (void)result;
+    ports->renamed(ports->context);
+    replica->collect = true;
+    replica_drop_peer(replica);
+    replica_want_peer(replica, false);
+}
+
+/* ---- coming back ---- */
+
+/* Behind its head, a record's text has the same body under any number. */
+static struct slice body_of(const struct record *record)
+{
+    struct slice body = record->text;
+    size_t head = sizeof "{\"type\":\"\",\"seq\":" - 1 + record->type.size;
+    while (head < body.size && body.data[head] != ',')
+        head++;
+    return (struct slice){.data = body.data + head + 1, .size = body.size - head - 1};
+}
+
+static void deliver_missed(struct replica *replica, const struct record *record)
+{
+    struct slice body = body_of(record);
+    char *room = sequencer_reserve(replica->sequencer, "trade", body.size);
+    if (room == NULL)
+        return; /* longer than any record */
+    memcpy(room, body.data, body.size);
+    enum carrier_result result = sequencer_commit(replica->sequencer, record->key, body.size);
+    assert(result == CARRIER_TAKEN);
+    (void)result;
+}
+
+static bool was_before(const struct replica *replica, const struct record *record, int64_t recv_us)
+{
+    if (strcmp(record->stream, replica->left_stream) == 0 && record->seq <= replica->left_seq)
+        return true;
+    if (strcmp(record->stream, replica->left_stream) != 0 && recv_us < replica->left_us - MARGIN_US)
+        return true;
+    return recv_us < ledger_knows_since(replica->ledger) + MARGIN_US &&
+           ledger_knows_since(replica->ledger) != 0;
+}
+
+/* A record of the cluster's stream; nothing is collected here any more. */
+void homecoming_record(struct replica *replica, const struct record *record)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    struct replica_trade trade;
+    if (replica->home_ns == 0 || !ports->identify(ports->context, record, &trade))
+        return;
+    if (replica->shadow_us == 0)
+        replica->shadow_us = trade.recv_us;
+    bool seen = ledger_see(replica->ledger, trade.hash);
+    if (seen || was_before(replica, record, trade.recv_us))
+        return;
+    deliver_missed(replica, record);
+    (void)ledger_see(replica->ledger, trade.hash); /* the one just delivered */
+}
+
+/* Everything that the shadow has is held against what was delivered here. */
+static void homecoming_begin(struct replica *replica)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    struct cursor cursor = {0};
+    struct record record;
+    replica->home_ns = replica->now_ns;
+    replica->shadow_us = 0;
+    replica->collect = false;
+    replica->collecting = false;
+    ports->collect(ports->context, false); /* now: what it would bring comes from the cluster */
+    if (!cursor_attach(&cursor, replica->shadow, journal_first(replica->shadow)))
+        return;
+    while (journal_read(replica->shadow, &cursor, &replica->scratch, replica->key, &record))
+        homecoming_record(replica, &record);
+    cursor_detach(&cursor);
+}
+
+void homecoming_stop(struct replica *replica)
+{
+    if (replica->mode != REPLICA_ALONE)
+        return;
+    replica->home_ns = 0;
+    replica->collect = true;
+}
+
+static void come_home(struct replica *replica, uint32_t unseen)
+{
+    struct path *path = replica->shadow_path;
+    struct slot *slot = slot_of(replica, path);
+    if (unseen > 0)
+        log_warn("cluster", log_text("msg", "some trades are not in the cluster's stream"),
+                 log_int("trades", unseen));
+    replica->writing = false;
+    shadow_take(replica);
+    replica->home = slot;
+    if (slot != NULL)
+        replica_drop_peer(replica);
+    replica_set_mode(replica, slot != NULL ? REPLICA_FOLLOWER_CARRIER : REPLICA_FOLLOWER_PEER,
+                     "a leader is there again");
+}
+
+static bool way_is_lost(struct replica *replica)
+{
+    const struct slot *slot = slot_of(replica, replica->shadow_path);
+    if (slot == NULL)
+        return !replica->peer_there;
+    return replica->leading == NOT_LEADING && slot->path.caught_up &&
+           !path_is_alive(replica, &slot->path);
+}
+
+void alone_tick(struct replica *replica)
+{
+    /* Elected, it goes to the carrier that it will lead on, even if nobody leads there now. */
+    struct slot *slot = replica_slot(replica, replica->leading == NOT_LEADING);
+    if (replica->shadow != NULL && way_is_lost(replica)) {
+        homecoming_stop(replica);
+        shadow_drop(replica);
+    }
+    if (replica->shadow == NULL) {
+        if (slot != NULL)
+            slot_begin_anew(slot);
+        return;
+    }
+    if (!replica->shadow_path->caught_up || replica->shadow_path->reading.stream[0] == '\0')
+        return;
+    if (replica->home_ns == 0)
+        homecoming_begin(replica);
+    int64_t since_us = replica->shadow_us == 0 ? INT64_MAX : replica->shadow_us + MARGIN_US;
+    uint32_t unseen = ledger_unseen(replica->ledger, since_us);
+    int64_t waited_ns = replica->now_ns - replica->home_ns;
+    if (unseen == 0 || waited_ns >= replica->options.times.homecoming * NS_PER_MS)
+        come_home(replica, unseen);
+}

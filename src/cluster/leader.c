@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking over (stream.md): read to the end, write copies of what the log holds beyond, write the
+ * barrier, read up to it, open the epoch. Then delivering what is read back, or direct. And being
+ * deposed.
+ */
+#include "cluster/replica_priv.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define FRESH_MS 250 /* what is read back within that is read back at once */
+
+/* ---- opening an epoch ---- */
+
+static void make_writer_id(struct replica *replica)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    snprintf(replica->writer_id, sizeof replica->writer_id, "%016llx",
+             (unsigned long long)ports->random(ports->context));
+}
+
+/* The sequencer numbers from the log's end on, and says so first. */
+static void open_epoch(struct replica *replica, int64_t previous_epoch)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    int64_t last = journal_next(replica->log) - 1;
+    replica->epoch_first = last + 1;
+    replica->writing = true;
+    sequencer_begin(replica->sequencer, journal_stream(replica->log), replica->epoch,
+                    previous_epoch, last);
+    enum carrier_result result = sequencer_open_epoch(replica->sequencer, replica->options.node,
+                                                      ports->wall_us(ports->context));
+    assert(result == CARRIER_TAKEN);
+    (void)result;
+    log_info("cluster", log_text("msg", "epoch opened"),
+             log_text("stream", journal_stream(replica->log)), log_int("epoch", replica->epoch),
+             log_int("seq", last + 1));
+}
+
+/* Nothing can be gone on with: a new stream, delivered direct. */
+static void lead_fresh(struct replica *replica, const char *reason)
+{
+    int64_t newest = journal_barrier_epoch(replica->log);
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        if (replica->slots[i].path.reading.epoch > newest)
+            newest = replica->slots[i].path.reading.epoch;
+    if (replica->epoch > newest)
+        newest = replica->epoch;
+    if (replica->epoch_floor > newest)
+        newest = replica->epoch_floor;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        replica->slots[i].writer.active = false;
+    make_writer_id(replica);
+    replica->epoch = newest + 1;
+    replica->leading = LEADING;
+    replica->owned = false;
+    replica->home = NULL;
+    replica_drop_peer(replica);
+    log_rename(replica, replica->epoch);
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT, reason);
+    open_epoch(replica, 0);
+    replica->options.ports.renamed(replica->options.ports.context);
+    replica->collect = true;
+}
+
+/* ---- taking over ---- */
+
+static bool any_connected(const struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        if (replica->slots[i].carrier != NULL && replica->slots[i].state == CARRIER_UP)
+            return true;
+    return false;
+}
+
+static bool take_over_failed(const struct replica *replica)
+{
+    const struct replica_times *times = &replica->options.times;
+    int64_t waited_ns = replica->now_ns - replica->take_ns;
+    return !any_attached(replica) || waited_ns >= times->take_over * NS_PER_MS ||
+           (!any_connected(replica) && waited_ns >= times->start * NS_PER_MS);
+}
+
+static void write_own_barrier(struct replica *replica)
+{
+    struct slot *slot = replica->home;
+    struct barrier barrier = {.stream = journal_stream(replica->log),
+                              .epoch = replica->epoch,
+                              .start = -1,
+                              .writer = replica->writer_id,
+                              .node = replica->options.node,
+                              .position = -1};
+    replica->barrier_ns = replica->now_ns;
+    (void)slot->carrier->kind->write_barrier(slot->carrier, &barrier); /* else again, later */
+}
+
+static void take_barrier(struct replica *replica)
+{
+    struct slot *slot = replica->home;
+    int64_t newest = slot->path.reading.epoch;
+    if (journal_barrier_epoch(replica->log) > newest)
+        newest = journal_barrier_epoch(replica->log);
+    if (replica->epoch_floor > newest)
+        newest = replica->epoch_floor;
+    writer_stop(slot);
+    make_writer_id(replica);
+    replica->epoch = newest + 1;
+    replica->barrier_read = false;
+    replica->leading = TAKE_BARRIER;
+    write_own_barrier(replica);
+}
+
+/* The log is the carrier's, or goes on where it ends. */
+static void take_copying(struct replica *replica)
+{
+    struct slot *slot = replica->home;
+    if (!slot->path.joined || slot->carrier == NULL || slot->state != CARRIER_UP)
+        replica->leading = TAKE_READING;
+    else if (slot->path.reading.seq + 1 >= journal_next(replica->log))
+        take_barrier(replica);
+}
+
+/* Elected while it stood alone, and there is nothing to come home to. */
+static void lead_from_alone(struct replica *replica)
+{
+    replica->leading = LEADING;
+    replica->owned = false;
+    make_writer_id(replica);
+    replica_drop_peer(replica);
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "no carrier works");
+}
+
+static void take_reading(struct replica *replica)
+{
+    struct slot *slot = replica_slot(replica, false);
+    if (replica->mode == REPLICA_ALONE) {
+        if (slot == NULL && take_over_failed(replica))
+            lead_from_alone(replica);
+        return; /* it comes home first */
+    }
+    if (slot == NULL) {
+        if (take_over_failed(replica))
+            lead_fresh(replica, any_attached(replica) ? "no carrier answers" : "no carrier");
+        return;
+    }
+    if (slot->path.reading.stream[0] == '\0') {
+        lead_fresh(replica, "the carrier holds no stream");
+    } else if (!slot->path.joined) {
+        slot_begin_anew(slot);
+    } else if (!writer_can_fill(slot)) {
+        lead_fresh(replica, "the carrier lacks what the log no longer has");
+    } else {
+        replica->home = slot;
+        replica->leading = TAKE_COPYING;
+        writer_start(slot, slot->path.reading.seq + 1);
+        take_copying(replica);
+    }
+}
+
+static void take_opened(struct replica *replica)
+{
+    struct slot *slot = replica->home;
+    int64_t last_epoch = journal_epoch(replica->log);
+    if (last_epoch == 0) /* the log begins behind the carrier's last record */
+        last_epoch = slot->path.reading.record_epoch;
+    replica->leading = LEADING;
+    replica->owned = true;
+    replica_drop_peer(replica);
+    replica_set_mode(replica, REPLICA_LEADER_CARRIER, "");
+    pending_begin(replica);
+    writer_start(slot, journal_next(replica->log));
+    open_epoch(replica, last_epoch);
+    replica->collect = true;
+}
+
+static void take_waiting(struct replica *replica)
+{
+    struct slot *slot = replica->home;
+    int64_t stall_ns = replica->options.times.stall * NS_PER_MS;
+    if (replica->barrier_read && slot->path.joined)
+        take_opened(replica);
+    else if (slot->carrier == NULL || take_over_failed(replica))
+        lead_fresh(replica, "the carrier does not give the barrier back");
+    else if (replica->barrier_read || slot->path.unfit)
+        replica->leading = TAKE_READING; /* others wrote before it: once more */
+    else if (replica->now_ns - replica->barrier_ns >= stall_ns)
+        write_own_barrier(replica);
+}
+
+/* ---- leading ---- */
+
+static void raise_epoch(struct replica *replica, int64_t epoch)
+{
+    if (replica->mode == REPLICA_LEADER_CARRIER)
+        pending_deliver(replica);
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "a carrier with another stream is taken");
+    replica->epoch = epoch;
+    journal_barrier(replica->log, journal_stream(replica->log), epoch);
+    open_epoch(replica, journal_epoch(replica->log));
+}
+
+/* A carrier has been read to its end, and this leadership does not write there yet. */
+static void lead_attach(struct replica *replica, struct slot *slot)
+{
+    struct path *path = &slot->path;
+    bool empty = path->reading.stream[0] == '\0';
+    bool same = strcmp(path->reading.stream, journal_stream(replica->log)) == 0;
+    if (path->reading.epoch > replica->epoch && (same || replica->owned)) {
+        replica->fenced = true;
+        leader_stop(replica);
+        return;
+    }
+    if (!empty && !same && path->reading.epoch >= replica->epoch)
+        raise_epoch(replica, path->reading.epoch + 1);
+    if (!writer_can_fill(slot)) {
+        lead_fresh(replica, "the carrier lacks what the log no longer has");
+        return;
+    }
+    path->joined = same;
+    path->unfit = false;
+    if (same)
+        writer_start(slot, path->reading.seq + 1);
+    else
+        writer_start(slot, journal_first(replica->log) > replica->epoch_first
+                               ? journal_first(replica->log)
+                               : replica->epoch_first);
+}
+
+static void lead_write(struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS && replica->leading == LEADING; i++) {
+        struct slot *slot = &replica->slots[i];
+        bool readable = slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up;
+        if (readable && (!slot->writer.active || !writer_can_fill(slot)))
+            lead_attach(replica, slot);
+    }
+}
+
+static bool slot_is_fit(const struct replica *replica, const struct slot *slot, int64_t most_ms)
+{
+    return slot->carrier != NULL && slot->writer.active && slot->path.caught_up &&
+           slot->path.reading.epoch == replica->epoch && path_is_alive(replica, &slot->path) &&
+           unread_age_ns(replica, slot) < most_ms * NS_PER_MS;
+}
+
+static void lead_down(struct replica *replica)
+{
+    if (replica->mode != REPLICA_LEADER_CARRIER ||
+        slot_is_fit(replica, replica->home, replica->options.times.direct))
+        return;
+    pending_deliver(replica);
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT,
+                     replica->home->carrier == NULL ? "the carrier is not used any more"
+                                                    : "what was written does not come back");
+    replica->home = NULL;
+}
+
+/* A better carrier than the present one has been fit for long enough. */
+static void lead_up(struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
+        struct slot *slot = &replica->slots[i];
+        if (replica->mode == REPLICA_LEADER_CARRIER && slot == replica->home)
+            return;
+        if (!slot_is_fit(replica, slot, FRESH_MS)) {
+            slot->healthy_ns = 0;
+            continue;
+        }
+        if (slot->healthy_ns == 0)
+            slot->healthy_ns = replica->now_ns;
+        if (replica->now_ns - slot->healthy_ns < replica->options.times.healthy * NS_PER_MS)
+            continue;
+        if (replica->mode != REPLICA_LEADER_CARRIER)
+            pending_begin(replica);
+        replica->home = slot;
+        replica_set_mode(replica, REPLICA_LEADER_CARRIER, "");
+        return;
+    }
+}
+
+void leader_tick(struct replica *replica)
+{
+    switch (replica->leading) {
+    case NOT_LEADING:
+        return;
+    case TAKE_READING:
+        take_reading(replica);
+        return;
+    case TAKE_COPYING:
+        take_copying(replica);
+        return;
+    case TAKE_BARRIER:
+        take_waiting(replica);
+        return;
+    case LEADING:
+        lead_write(replica);
+        if (replica->leading == LEADING)
+            lead_down(replica);
+        if (replica->leading == LEADING)
+            lead_up(replica);
+        return;
+    }
+}
+
+/* ---- others ---- */
+
+static void depose(struct replica *replica, const struct barrier *barrier)
+{
+    log_warn("cluster", log_text("msg", "deposed: another node writes now"),
+             log_text("node", barrier->node), log_int("epoch", barrier->epoch),
+             log_int("own_epoch", replica->epoch));
+    replica->fenced = true;
+    leader_stop(replica);
+}
+
+/* A newer barrier than all before it was read in a carrier. */
+void leader_barrier(struct replica *replica, struct slot *slot, const struct barrier *barrier)
+{
+    bool ours = strcmp(barrier->writer, replica->writer_id) == 0;
+    if (replica->leading == NOT_LEADING || replica->leading == TAKE_READING ||
+        replica->leading == TAKE_COPYING)
+        return;
+    if (ours && barrier->epoch == replica->epoch) {
+        replica->barrier_read = true;
+        replica->owned = true;
+        slot->path.joined = slot->path.joined || replica->leading == LEADING;
+        slot->path.unfit = slot->path.unfit && replica->leading != LEADING;
+        return;
+    }
+    if (barrier->epoch < replica->epoch)
+        return;
+    if (replica->leading == TAKE_BARRIER || replica->owned || slot->writer.active)
+        depose(replica, barrier);
+}
+
+/* What is pending was delivered to nobody, and never will be by us. */
+void leader_stop(struct replica *replica)
+{
+    enum leading before = replica->leading;
+    replica->leading = NOT_LEADING;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        writer_stop(&replica->slots[i]);
+    if (before != LEADING)
+        return;
+    replica->writing = false;
+    replica->collect = false;
+    replica_set_mode(replica, replica->served ? REPLICA_FOLLOWER_CARRIER : REPLICA_STARTING,
+                     replica->fenced ? "deposed" : "it follows now");
+}

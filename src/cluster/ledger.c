@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ring of trades, found by hash through chains of indexes. */
+#include "cluster/ledger.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+#define BUCKETS (2 * LEDGER_TRADES)
+#define NONE UINT32_MAX
+
+struct entry {
+    uint64_t hash;
+    int64_t recv_us;
+    uint32_t next; /* in its chain; NONE: the last */
+    bool own, seen;
+};
+
+struct ledger {
+    struct entry entries[LEDGER_TRADES]; /* a ring */
+    uint32_t heads[BUCKETS];
+    uint64_t count; /* ever delivered; the next one goes to count % LEDGER_TRADES */
+    int64_t forgotten_us;
+};
+
+struct ledger *ledger_create(void)
+{
+    struct ledger *ledger = memory_alloc(sizeof *ledger);
+    ledger_clear(ledger);
+    return ledger;
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+    memory_free(ledger);
+}
+
+void ledger_clear(struct ledger *ledger)
+{
+    ledger->count = 0;
+    ledger->forgotten_us = 0;
+    memset(ledger->heads, 0xff, sizeof ledger->heads);
+}
+
+static void unchain(struct ledger *ledger, uint32_t index)
+{
+    uint32_t *link = &ledger->heads[ledger->entries[index].hash % BUCKETS];
+    while (*link != index)
+        link = &ledger->entries[*link].next;
+    *link = ledger->entries[index].next;
+}
+
+static uint32_t held(const struct ledger *ledger)
+{
+    return ledger->count < LEDGER_TRADES ? (uint32_t)ledger->count : LEDGER_TRADES;
+}
+
+void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, bool own)
+{
+    uint32_t index = (uint32_t)(ledger->count % LEDGER_TRADES);
+    struct entry *entry = &ledger->entries[index];
+    uint32_t *head = &ledger->heads[hash % BUCKETS];
+    if (ledger->count >= LEDGER_TRADES) {
+        if (entry->recv_us > ledger->forgotten_us)
+            ledger->forgotten_us = entry->recv_us;
+        unchain(ledger, index);
+    }
+    *entry = (struct entry){.hash = hash, .recv_us = recv_us, .next = *head, .own = own};
+    *head = index;
+    ledger->count++;
+}
+
+bool ledger_see(struct ledger *ledger, uint64_t hash)
+{
+    for (uint32_t i = ledger->heads[hash % BUCKETS]; i != NONE; i = ledger->entries[i].next) {
+        struct entry *entry = &ledger->entries[i];
+        if (entry->hash == hash && !entry->seen) {
+            entry->seen = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+void ledger_forget_seen(struct ledger *ledger)
+{
+    for (uint32_t i = 0; i < held(ledger); i++)
+        ledger->entries[i].seen = false;
+}
+
+uint32_t ledger_unseen(const struct ledger *ledger, int64_t since_us)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < held(ledger); i++) {
+        const struct entry *entry = &ledger->entries[i];
+        count += entry->own && !entry->seen && entry->recv_us >= since_us;
+    }
+    return count;
+}
+
+int64_t ledger_knows_since(const struct ledger *ledger)
+{
+    return ledger->forgotten_us;
+}

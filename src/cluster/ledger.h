@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which trades a node has delivered, and which it has seen in the cluster's stream while it comes
+ * back from standing alone: so that each is delivered once over the change. A multiset: exchanges
+ * without ids have trades that look alike.
+ *
+ * Bound: the last LEDGER_TRADES trades; older ones are forgotten, and ledger_knows_since says from
+ * when on it knows. Nothing is allocated after create. Thread: the replica's.
+ */
+#pragma once
+
+#include "base/attr.h"
+
+#define LEDGER_TRADES 16384
+
+struct ledger;
+
+struct ledger *ledger_create(void) MUST_CHECK;
+void ledger_destroy(struct ledger *ledger); /* NULL is a no-op */
+void ledger_clear(struct ledger *ledger);
+
+/* Clients were given it. own: by this node's own exchange connections, so it will be waited for. */
+void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, bool own);
+
+/* The cluster's stream has it. False: it was never delivered here, or less often: deliver it. */
+bool ledger_see(struct ledger *ledger, uint64_t hash);
+
+/* What was seen counts no more: the cluster's stream is read anew. */
+void ledger_forget_seen(struct ledger *ledger);
+
+/* Own trades received since then that were not seen yet. */
+uint32_t ledger_unseen(const struct ledger *ledger, int64_t since_us);
+
+/* Receipt of the newest trade that was forgotten; 0: none was. */
+int64_t ledger_knows_since(const struct ledger *ledger);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a carrier or the peer brings: first its own reading rule, then against the log. */
+#include "cluster/replica_priv.h"
+
+#include "base/log.h"
+
+void path_begin(struct replica *replica, struct path *path, const struct checkpoint *from)
+{
+    reading_begin(&path->reading, from);
+    path->caught_up = false;
+    path->joined = false;
+    path->unfit = false;
+    path->barrier_position = -1;
+    if (replica->shadow_path == path)
+        shadow_drop(replica);
+}
+
+bool path_is_alive(const struct replica *replica, const struct path *path)
+{
+    int64_t silence_ns = replica->options.times.silence * NS_PER_MS;
+    return path->heard && replica->now_ns - path->heard_ns < silence_ns;
+}
+
+static void path_hear(struct replica *replica, struct path *path)
+{
+    path->heard = true;
+    path->heard_ns = replica->now_ns;
+}
+
+/* ---- the log ---- */
+
+bool log_accept(struct replica *replica, const struct record *record)
+{
+    struct replica_trade trade;
+    const struct replica_ports *ports = &replica->options.ports;
+    if (journal_append(replica->log, record) != JOURNAL_ACCEPTED)
+        return false;
+    if (ports->identify(ports->context, record, &trade))
+        ledger_deliver(replica->ledger, trade.hash, trade.recv_us, replica->mode == REPLICA_ALONE);
+    return true;
+}
+
+static void path_misfit(struct path *path)
+{
+    path->joined = false;
+    path->unfit = true;
+}
+
+/* The path has accepted it; the log is of the same stream. */
+static void path_hold(struct replica *replica, struct path *path, const struct record *record)
+{
+    int64_t next = journal_next(replica->log);
+    if (record->seq > next) {
+        path_misfit(path);
+    } else if (record->seq < next) {
+        int64_t epoch = journal_epoch_at(replica->log, record->seq);
+        if (epoch == record->epoch && !path->unfit)
+            path->joined = true;
+        else if (epoch != 0 && epoch != record->epoch)
+            path_misfit(path);
+    } else if (path->joined) {
+        if (record->epoch > journal_barrier_epoch(replica->log))
+            journal_barrier(replica->log, record->stream, record->epoch);
+        (void)log_accept(replica, record); /* fenced by what another path knows, at worst */
+    }
+}
+
+static void path_count(struct replica *replica, enum reading_verdict verdict)
+{
+    switch (verdict) {
+    case READING_FENCED:
+        metric_add(replica->fenced_records, 1);
+        return;
+    case READING_REPEATED:
+        metric_add(replica->repeated_records, 1);
+        return;
+    case READING_EARLY:
+        metric_add(replica->early_records, 1);
+        return;
+    case READING_ACCEPTED:
+    case READING_FOREIGN:
+        return;
+    }
+}
+
+void path_record(struct replica *replica, struct path *path, const struct record *record)
+{
+    enum reading_verdict verdict =
+        reading_record(&path->reading, record->stream, record->epoch, record->seq);
+    path_count(replica, verdict);
+    if (verdict != READING_FENCED && verdict != READING_FOREIGN)
+        path_hear(replica, path); /* a deposed leader's writes are no sign of a leader */
+    if (verdict != READING_ACCEPTED)
+        return;
+    if (replica->shadow_path == path)
+        shadow_record(replica, record);
+    else if (strcmp(record->stream, journal_stream(replica->log)) == 0)
+        path_hold(replica, path, record);
+    else
+        path_misfit(path);
+}
+
+/* ---- barriers ---- */
+
+/* Nothing of an older epoch may follow in the log; what it has beyond the path's q is not of the
+ * new epoch, unless the log is its writer's own. */
+static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
+{
+    int64_t last = journal_next(replica->log) - 1;
+    if (strcmp(path->reading.stream, journal_stream(replica->log)) != 0 ||
+        path->reading.seq > last) {
+        path_misfit(path);
+    } else if (path->reading.seq == last) {
+        journal_barrier(replica->log, path->reading.stream, epoch);
+    } else {
+        int64_t behind = journal_epoch_at(replica->log, path->reading.seq + 1);
+        if (behind != 0 && behind < epoch)
+            path_misfit(path);
+    }
+}
+
+bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier)
+{
+    if (!reading_barrier(&path->reading, barrier))
+        return false;
+    path->barrier_position = barrier->position;
+    keep_text(path->leader, sizeof path->leader, barrier->node);
+    path_hear(replica, path);
+    if (replica->shadow_path == path) {
+        if (barrier->start >= 0) /* whatever was before is another stream's */
+            shadow_open(replica, path, barrier->stream, barrier->start + 1);
+        journal_barrier(replica->shadow, barrier->stream, barrier->epoch);
+    } else {
+        log_fence(replica, path, barrier->epoch);
+    }
+    return true;
+}
+
+/* Where a path has stood still, its last record tells whether the log goes that way. */
+void path_caught_up(struct replica *replica, struct path *path)
+{
+    const struct reading *reading = &path->reading;
+    path->caught_up = true;
+    if (replica->shadow_path == path || path->joined || path->unfit)
+        return;
+    if (strcmp(reading->stream, journal_stream(replica->log)) != 0 || reading->stream[0] == '\0')
+        return;
+    int64_t epoch = journal_epoch_at(replica->log, reading->seq);
+    if (epoch != 0 && epoch == reading->record_epoch)
+        path->joined = true;
+}
+
+/* ---- what a carrier calls ---- */
+
+static void slot_began(void *context, const struct checkpoint *from)
+{
+    struct slot *slot = context;
+    struct replica *replica = slot->replica;
+    bool wanted = slot->restart || !replica->served;
+    slot->restart = false;
+    path_begin(replica, &slot->path, from);
+    if (wanted && replica->leading != LEADING)
+        shadow_open(replica, &slot->path, from->stream, from->seq + 1);
+    slot->writer.barrier = from->epoch;
+}
+
+static void slot_record(void *context, const struct record *record)
+{
+    struct slot *slot = context;
+    int64_t before = slot->path.reading.seq;
+    path_record(slot->replica, &slot->path, record);
+    if (slot->path.reading.seq != before)
+        writer_progress(slot);
+}
+
+static void slot_barrier(void *context, const struct barrier *barrier)
+{
+    struct slot *slot = context;
+    bool obeyed = path_barrier(slot->replica, &slot->path, barrier);
+    if (obeyed && barrier->epoch > slot->writer.barrier)
+        slot->writer.barrier = barrier->epoch;
+    if (obeyed)
+        leader_barrier(slot->replica, slot, barrier);
+}
+
+static void slot_beacon(void *context, const struct beacon *beacon)
+{
+    struct slot *slot = context;
+    struct path *path = &slot->path;
+    if (beacon->now.epoch != path->reading.epoch ||
+        strcmp(beacon->now.stream, path->reading.stream) != 0)
+        return; /* of a deposed leader, or of one whose barrier is not there */
+    path_hear(slot->replica, path);
+    if (path->barrier_position < 0)
+        path->barrier_position = beacon->barrier;
+    keep_text(path->leader, sizeof path->leader, beacon->node);
+}
+
+static void slot_state(void *context, const struct state_note *state)
+{
+    struct slot *slot = context;
+    struct replica *replica = slot->replica;
+    const struct replica_ports *ports = &replica->options.ports;
+    if (replica->shadow_path == &slot->path && state->epoch == slot->path.reading.epoch &&
+        strcmp(state->stream, slot->path.reading.stream) == 0)
+        ports->load_state(ports->context, replica->shadow, state);
+}
+
+static void slot_caught_up(void *context)
+{
+    struct slot *slot = context;
+    path_caught_up(slot->replica, &slot->path);
+}
+
+void replica_reader(struct replica *replica, size_t index, struct carrier_reader *ret_reader)
+{
+    *ret_reader = (struct carrier_reader){
+        .began = slot_began,
+        .record = slot_record,
+        .barrier = slot_barrier,
+        .beacon = slot_beacon,
+        .state = slot_state,
+        .caught_up = slot_caught_up,
+        .context = &replica->slots[index],
+    };
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this folder share: replica.c (making, time, modes), path.c (what comes is held
+ * against the log), shadow.c (another log that will take its place), writer.c (what a carrier is
+ * given), notes.c (beacons and states), leader.c (taking over, direct, deposed), follower.c
+ * (carrier, peer, alone), homecoming.c (back from alone).
+ */
+#pragma once
+
+#include "base/metrics.h"
+#include "cluster/ledger.h"
+#include "cluster/replica.h"
+#include "stream/stream.h"
+
+#include <stdio.h>
+
+#define NS_PER_MS INT64_C(1000000)
+#define WRITER_ID (2 * LIMIT_STREAM_ID)
+#define NODE_MAX 256
+#define SAMPLES 256 /* of what was written when, one a tick */
+
+/* Copied, and cut when it is too long. */
+static inline void keep_text(char *out, size_t size, const char *text)
+{
+    snprintf(out, size, "%s", text);
+}
+
+/* ---- path.c ---- */
+
+/* One road by which the stream comes. */
+struct path {
+    struct reading reading;
+    bool caught_up;   /* everything that was there when it began has been given */
+    bool joined;      /* the log is a prefix of it: what it accepts is appended */
+    bool unfit;       /* the log is no prefix of it */
+    bool heard;       /* ever, since it was attached or opened */
+    int64_t heard_ns; /* when a record or beacon came last */
+    int64_t barrier_position;
+    char leader[NODE_MAX]; /* who writes, as it said */
+};
+
+/* ---- writer.c ---- */
+
+struct slot;
+
+struct writer {      /* of one carrier */
+    bool active;     /* this node writes there */
+    int64_t next;    /* seq to be written next */
+    int64_t barrier; /* the newest epoch whose barrier was written or read there */
+    int64_t progress_ns;
+    int64_t refill_seq; /* after a break: from here on; 0: no break */
+    bool in_pending;
+    struct cursor cursor;
+    /* notes.c */
+    int64_t beacon_ns;
+    size_t state_index;
+    int64_t state_ns;
+    bool hurry; /* the first states after a barrier do not wait for their time */
+    struct checkpoint cycle, start;
+};
+
+struct slot {
+    struct replica *replica;
+    struct carrier *carrier; /* borrowed; NULL: none */
+    struct path path;
+    struct writer writer;
+    enum carrier_state state; /* as last described */
+    uint64_t breaks;
+    bool restart;       /* to be asked to begin anew, outside its callbacks */
+    int64_t healthy_ns; /* since when it has been fit to be gone up to; 0: it is not */
+};
+
+/* ---- leader.c ---- */
+
+enum leading {
+    NOT_LEADING,
+    TAKE_READING, /* the carriers are read to their ends */
+    TAKE_COPYING, /* what the log holds beyond is written */
+    TAKE_BARRIER, /* it is written, and waited for */
+    LEADING,
+};
+
+struct sample {
+    int64_t seq, ns; /* what had been written by then */
+};
+
+struct replica {
+    struct replica_options options;
+    struct carrier inlet; /* what the sequencer writes to */
+    struct journal *log;
+    struct journal *pending; /* written, and not read back: in mode leader-carrier alone */
+    uint64_t pending_bytes;
+    struct sequencer *sequencer;
+    struct slot slots[REPLICA_CARRIERS];
+    struct path peer;
+    bool peer_wanted, peer_there; /* a link is looked for; it has said hello */
+    bool leaving;
+    bool served;              /* the log was ever taken or named */
+    bool writing;             /* the sequencer may write: LEADING or alone */
+    bool collecting, collect; /* so it is, and so it shall be at the end of the tick */
+
+    /* its own time: see replica_tick */
+    int64_t now_ns, clock_ns;
+
+    enum replica_mode mode;
+    int64_t since_us, mode_ns;
+    const char *reason;
+    uint64_t changes, rewrites;
+    bool changed; /* told at the end of the tick */
+
+    /* leader.c */
+    enum leading leading;
+    bool fenced, owned; /* owned: our barrier was read in a carrier, in this leadership */
+    int64_t epoch_floor, epoch;
+    int64_t epoch_first; /* seq of the `epoch` record */
+    bool barrier_read;   /* ours, that was waited for */
+    int64_t take_ns, barrier_ns;
+    struct slot *home; /* whose carrier is taken over, or carries */
+    char writer_id[WRITER_ID];
+    struct sample samples[SAMPLES]; /* a ring */
+    uint32_t sample_count;
+
+    /* shadow.c */
+    struct journal *shadow;
+    struct path *shadow_path;
+
+    /* follower.c, homecoming.c */
+    int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */
+    int64_t lonely_for_ns; /* how long that is borne: drawn once */
+    int64_t home_ns;       /* since when the shadow is complete; 0: not coming home */
+    char left_stream[LIMIT_STREAM_ID];
+    int64_t left_seq, left_us; /* the cluster's stream, and when its last record was here */
+    int64_t shadow_us;         /* receipt of the first trade in the shadow; 0: none yet */
+    struct ledger *ledger;
+
+    struct buffer scratch; /* one record read again, or one state */
+    char key[LIMIT_KEY];
+    struct metric *fenced_records, *repeated_records, *early_records;
+};
+
+/* ---- replica.c ---- */
+
+void replica_set_mode(struct replica *replica, enum replica_mode mode, const char *reason);
+int64_t replica_written(const struct replica *replica); /* seq of the newest record we know of */
+/* The carrier that has been read to its end, by preference; alive: and somebody leads there. */
+struct slot *replica_slot(struct replica *replica, bool alive);
+bool any_attached(const struct replica *replica);
+void slot_begin_anew(struct slot *slot); /* its carrier is read again, into a shadow */
+void replica_want_peer(struct replica *replica, bool with_token);
+void replica_drop_peer(struct replica *replica);
+
+/* ---- path.c ---- */
+
+void path_begin(struct replica *replica, struct path *path, const struct checkpoint *from);
+void path_record(struct replica *replica, struct path *path, const struct record *record);
+bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier);
+void path_caught_up(struct replica *replica, struct path *path);
+bool path_is_alive(const struct replica *replica, const struct path *path);
+/* A record for the log; true: appended. */
+bool log_accept(struct replica *replica, const struct record *record);
+
+/* ---- shadow.c ---- */
+
+void shadow_open(struct replica *replica, struct path *path, const char *stream, int64_t first);
+void shadow_drop(struct replica *replica);
+void shadow_record(struct replica *replica, const struct record *record);
+void shadow_take(struct replica *replica);
+/* The log under a new stream id, empty, with the epoch begun. */
+void log_rename(struct replica *replica, int64_t epoch);
+
+/* ---- writer.c ---- */
+
+void writer_start(struct slot *slot, int64_t next);
+void writer_stop(struct slot *slot);
+void writer_pump(struct slot *slot);
+void writer_tick(struct slot *slot);
+void writer_progress(struct slot *slot);            /* its path's q moved */
+bool writer_can_fill(const struct slot *slot);      /* the log still holds what the carrier lacks */
+void writer_forget_places(struct replica *replica); /* before a log changes under them */
+void pending_deliver(struct replica *replica);      /* everything pending goes to the log */
+void pending_begin(struct replica *replica);
+int64_t sample_seq_at(const struct replica *replica, int64_t ns);
+int64_t unread_age_ns(const struct replica *replica, const struct slot *slot);
+extern const struct carrier_kind replica_inlet_kind;
+
+/* ---- notes.c ---- */
+
+void notes_tick(struct slot *slot);
+void notes_reset(struct writer *writer);
+
+/* ---- leader.c ---- */
+
+void leader_tick(struct replica *replica);
+void leader_barrier(struct replica *replica, struct slot *slot, const struct barrier *barrier);
+void leader_stop(struct replica *replica);
+
+/* ---- follower.c ---- */
+
+void follower_tick(struct replica *replica);
+struct slot *slot_of(struct replica *replica, const struct path *path); /* NULL: the peer's */
+
+/* ---- homecoming.c ---- */
+
+void alone_begin(struct replica *replica);
+void alone_tick(struct replica *replica);
+void homecoming_record(struct replica *replica, const struct record *record);
+void homecoming_stop(struct replica *replica); /* the way home is lost: it stays alone */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A log that is filled silently, from a place in the middle of a path, while the present one is
+ * still served: it takes the log's place when it has come to the end. And the log's other new
+ * beginning: under a new name.
+ */
+#include "cluster/replica_priv.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+void shadow_drop(struct replica *replica)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    if (replica->shadow == NULL)
+        return;
+    ports->shadow(ports->context, NULL);
+    journal_destroy(replica->shadow);
+    replica->shadow = NULL;
+    replica->shadow_path = NULL;
+    replica->home_ns = 0;
+}
+
+void shadow_open(struct replica *replica, struct path *path, const char *stream, int64_t first)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    shadow_drop(replica);
+    replica->shadow = journal_create(stream, first, replica->options.retain);
+    journal_behind(replica->shadow, path->reading.record_epoch);
+    replica->shadow_path = path;
+    journal_barrier(replica->shadow, stream, path->reading.epoch);
+    ledger_forget_seen(replica->ledger);
+    ports->shadow(ports->context, replica->shadow);
+}
+
+/* Its path has accepted it, so it is the shadow's next one. */
+void shadow_record(struct replica *replica, const struct record *record)
+{
+    enum journal_verdict verdict = journal_append(replica->shadow, record);
+    assert(verdict == JOURNAL_ACCEPTED);
+    (void)verdict;
+    if (replica->mode == REPLICA_ALONE)
+        homecoming_record(replica, record);
+}
+
+/* All trades of the log from here on are the shadow's. */
+void shadow_take(struct replica *replica)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    struct path *path = replica->shadow_path;
+    log_info("cluster", log_text("msg", "the log starts over"),
+             log_text("stream", journal_stream(replica->shadow)),
+             log_int("epoch", journal_epoch(replica->shadow)),
+             log_int("first", journal_first(replica->shadow)),
+             log_int("next", journal_next(replica->shadow)));
+    writer_forget_places(replica);
+    journal_take(replica->log, replica->shadow);
+    replica->shadow = NULL;
+    replica->shadow_path = NULL;
+    replica->home_ns = 0;
+    replica->served = true;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        replica->slots[i].path.joined = false;
+    replica->peer.joined = false;
+    path->joined = true;
+    path->unfit = false;
+    ports->taken(ports->context);
+}
+
+void log_rename(struct replica *replica, int64_t epoch)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    uint64_t id = ports->random(ports->context);
+    char stream[LIMIT_STREAM_ID];
+    snprintf(stream, sizeof stream, "tw-%016llx", (unsigned long long)id);
+    shadow_drop(replica);
+    writer_forget_places(replica);
+    journal_restart(replica->log, stream, journal_next(replica->log));
+    journal_barrier(replica->log, stream, epoch);
+    replica->served = true;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        replica->slots[i].path.joined = false;
+    replica->peer.joined = false;
+    log_info("cluster", log_text("msg", "a new stream begins"), log_text("stream", stream),
+             log_int("epoch", epoch), log_int("seq", journal_next(replica->log)));
+}
