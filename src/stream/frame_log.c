@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log's atomics, and why each is enough. `published` and `next` of a segment are what readers
- * follow; everything they point to was written before. */
+/*
+ * The log's atomics, and why each is enough. `published` and `next` of a segment are what readers
+ * follow; everything they point to was written before.
+ *
+ * A restart or take needs no more: the former chain is left as it is, its last `next` stays NULL
+ * for ever, and the new one is reached through frame_log_attach alone, on the writing thread. All
+ * that readers see of it are three numbers of the log. `generation` is written before `first`, and
+ * `first` is read (acquire) before `generation`: who sees the new first sees the new generation,
+ * and never takes a restart for having fallen behind. Who sees them late, or only the generation,
+ * reads on in memory that it holds.
+ */
 #include "stream/frame_log.h"
 
 #include "base/frame.h"
@@ -17,8 +26,9 @@ struct segment {
     _Atomic uint64_t published;     /* frames << 32 | bytes: one load gives both */
     _Atomic uint32_t references;
     uint32_t capacity;
-    int64_t first; /* seq of its first record */
-    int64_t *ends; /* owned; of runs: the seq behind each frame; NULL: one record a frame */
+    uint32_t generation; /* of its content; set before anybody may read it */
+    int64_t first;       /* seq of its first record */
+    int64_t *ends;       /* owned; of runs: the seq behind each frame; NULL: one record a frame */
     char data[];
 };
 
@@ -28,6 +38,7 @@ struct extent {
 
 struct frame_log {
     _Atomic int64_t first, next;
+    _Atomic uint32_t generation; /* of its content */
     enum frame_log_kind kind;
     size_t retain, held;         /* bytes */
     struct segment *head, *tail; /* the writer's; head is counted, the tail by who is before it */
@@ -119,27 +130,39 @@ void frame_log_destroy(struct frame_log *log)
     memory_free(log);
 }
 
+/* Another content: the former one is its cursors' from now on. */
+static void frame_log_replace(struct frame_log *log, struct segment *head, struct segment *tail,
+                              int64_t next)
+{
+    /* Relaxed: the writer's own. */
+    uint32_t generation = atomic_load_explicit(&log->generation, memory_order_relaxed) + 1;
+    for (struct segment *each = head; each != NULL; each = segment_next(each))
+        each->generation = generation; /* no cursor has been put there */
+    struct segment *former = log->head;
+    log->head = head;
+    log->tail = tail;
+    /* Relaxed, as the release of `first` comes behind it. */
+    atomic_store_explicit(&log->generation, generation, memory_order_relaxed);
+    atomic_store_explicit(&log->first, head->first, memory_order_release);
+    atomic_store_explicit(&log->next, next, memory_order_release);
+    segment_unref(former);
+}
+
 void frame_log_take(struct frame_log *log, struct frame_log *other)
 {
     assert(log->kind == other->kind);
-    frame_log_assert_unread(log);
-    segment_unref(log->head);
-    log->head = other->head;
-    log->tail = other->tail;
+    frame_log_assert_unread(other);
     log->held = other->held;
-    atomic_store_explicit(&log->first, frame_log_first(other), memory_order_relaxed);
-    atomic_store_explicit(&log->next, frame_log_next(other), memory_order_release);
+    frame_log_replace(log, other->head, other->tail, frame_log_next(other));
     memory_free(other);
 }
 
 void frame_log_restart(struct frame_log *log, int64_t first)
 {
-    frame_log_assert_unread(log);
-    segment_unref(log->head);
-    log->head = log->tail = segment_create(log->kind, first, LIMIT_SEGMENT);
+    assert(first >= 1);
+    struct segment *only = segment_create(log->kind, first, LIMIT_SEGMENT);
     log->held = 0;
-    atomic_store_explicit(&log->first, first, memory_order_relaxed);
-    atomic_store_explicit(&log->next, first, memory_order_release);
+    frame_log_replace(log, only, only, first);
 }
 
 static void frame_log_drop_head(struct frame_log *log)
@@ -149,8 +172,9 @@ static void frame_log_drop_head(struct frame_log *log)
     log->head = segment_next(old);
     segment_ref(log->head);
     log->held -= segment_extent(old).bytes;
-    /* Relaxed: who sees it late reads on in memory that it holds. */
-    atomic_store_explicit(&log->first, log->head->first, memory_order_relaxed);
+    /* Who sees it late reads on in memory that it holds. Release: who sees this first, and not the
+     * one of the restart before it, sees that one's generation as well. */
+    atomic_store_explicit(&log->first, log->head->first, memory_order_release);
     segment_unref(old);
 }
 
@@ -168,6 +192,7 @@ char *frame_log_reserve(struct frame_log *log, size_t size)
     if (!segment_has_room(log->tail, size)) {
         struct segment *segment = segment_create(log->kind, frame_log_next(log),
                                                  size > LIMIT_SEGMENT ? size : LIMIT_SEGMENT);
+        segment->generation = log->tail->generation;
         /* Release: its fields come before it. The reference of its maker becomes the tail's. */
         atomic_store_explicit(&log->tail->next, segment, memory_order_release);
         log->tail = segment;
@@ -196,7 +221,7 @@ void frame_log_publish(struct frame_log *log, size_t size, int64_t next)
 
 int64_t frame_log_first(const struct frame_log *log)
 {
-    return atomic_load_explicit(&log->first, memory_order_relaxed);
+    return atomic_load_explicit(&log->first, memory_order_acquire);
 }
 
 int64_t frame_log_next(const struct frame_log *log)
@@ -248,7 +273,14 @@ void cursor_detach(struct cursor *cursor)
 
 bool cursor_lost(const struct cursor *cursor)
 {
-    return cursor->seq < frame_log_first(cursor->log);
+    return cursor->seq < frame_log_first(cursor->log) || cursor_former(cursor);
+}
+
+/* Relaxed: it is compared, and nothing is reached through it. */
+bool cursor_former(const struct cursor *cursor)
+{
+    return cursor->segment->generation !=
+           atomic_load_explicit(&cursor->log->generation, memory_order_relaxed);
 }
 
 /* At the end of a full segment: on to the next. What was published last is looked at after `next`,
@@ -281,6 +313,12 @@ struct slice cursor_peek(struct cursor *cursor, size_t max)
     if (cursor_lost(cursor))
         extent.bytes = cursor->offset;
     return cursor_frames(cursor, extent, max);
+}
+
+bool cursor_at_end(struct cursor *cursor)
+{
+    struct extent extent = cursor_follow(cursor); /* which may move it on to the next segment */
+    return cursor->offset >= extent.bytes;
 }
 
 struct slice cursor_peek_until(struct cursor *cursor, size_t max, int64_t until)

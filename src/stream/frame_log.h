@@ -11,6 +11,11 @@
  * cursors in it. So from any cursor on everything is there, and a segment goes when the log has
  * dropped it and nobody is in it or before it. A cursor that has fallen out of the log
  * (cursor_lost) holds memory beyond `retain`: its owner must let go of it soon.
+ *
+ * Contents: a log may begin anew, or take another's content. Each content is a chain of segments of
+ * its own that nothing links to the next one, and has a number (its generation) that its segments
+ * bear. So who reads what was there before comes to its end and never into what came after, and
+ * knows that it is there (cursor_former) whatever the seqs are.
  */
 #pragma once
 
@@ -31,12 +36,15 @@ struct frame_log *frame_log_create(enum frame_log_kind kind, int64_t first,
                                    size_t retain) MUST_CHECK;
 void frame_log_destroy(struct frame_log *log); /* no cursor may be left; NULL is a no-op */
 
-/* Forgets everything and goes on with the record `first`. Cursors in what it held are lost at its
- * end: no cursor passes into what comes now. */
+/*
+ * Forgets everything and goes on with the record `first`, which may be any number. Cursors in what
+ * it held, on any thread, are lost and former from now on; they may read on to its end
+ * (cursor_peek_until), which is where they stay. Writing thread.
+ */
 void frame_log_restart(struct frame_log *log, int64_t first);
 
-/* Becomes what `other` is, which is destroyed and has no cursors; what it held itself is dropped.
- * Cursors in that are lost at its end: no cursor passes into what was taken. Of the same kind. */
+/* Becomes what `other` is, which is of the same kind, has no cursors, and is destroyed. For what it
+ * held itself, and cursors in that, it is a restart. Keeps its own `retain`. Writing thread. */
 void frame_log_take(struct frame_log *log, struct frame_log *other);
 
 /* Room for the next frame, of `size` bytes (at most LIMIT_FRAME); it is published whole, or
@@ -81,6 +89,9 @@ struct slice cursor_peek(struct cursor *cursor, size_t max);
  */
 struct slice cursor_peek_until(struct cursor *cursor, size_t max, int64_t until);
 
+/* Nothing lies behind the cursor now; behind a former one nothing ever will. Lost or not. */
+bool cursor_at_end(struct cursor *cursor);
+
 /*
  * Moves ahead by what was sent of the peeked bytes, to the next frame boundary at or behind it, and
  * returns the unsent rest of a frame that was cut: copy it aside at once.
@@ -89,3 +100,7 @@ struct slice cursor_advance(struct cursor *cursor, size_t sent);
 
 /* True when the record at the cursor was dropped from the log: the reader fell out. */
 bool cursor_lost(const struct cursor *cursor);
+
+/* True when the log has another content than the one that the cursor is in; such a cursor is lost
+ * as well. Who asks cursor_lost first is told right: a restart is never taken for a fall. */
+bool cursor_former(const struct cursor *cursor);

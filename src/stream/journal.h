@@ -43,7 +43,8 @@ enum journal_verdict journal_append(struct journal *journal, const struct record
 
 /*
  * The log begins anew, empty, under this name: its next record is `first`. Cursors in what it held
- * are lost (cursor_lost) when they have come to its end; nothing is told to the listeners.
+ * are lost at once (cursor_lost, cursor_former; stream/frame_log.h) and never come into what it
+ * will hold; nothing is told to the listeners.
  */
 void journal_restart(struct journal *journal, const char *stream, int64_t first);
 
@@ -53,7 +54,8 @@ void journal_behind(struct journal *journal, int64_t epoch);
 
 /*
  * The log becomes what `other` is: its name, its records, its barrier. `other` is destroyed; it has
- * no cursors, its listeners are forgotten, those of the log stay and are told nothing.
+ * no cursors, its listeners are forgotten, those of the log stay and are told nothing. Cursors in
+ * what the log held: as by journal_restart. journal_log stays the same.
  */
 void journal_take(struct journal *journal, struct journal *other);
 

@@ -231,6 +231,107 @@ static void listeners_hear_accepted_records_only(void **state)
     journal_destroy(journal);
 }
 
+static struct record named_of(const char *stream, int64_t epoch, int64_t seq)
+{
+    static char named[256];
+    int size = snprintf(named, sizeof named, "{\"type\":\"trade\",\"seq\":%lld,\"exchange\":\"x\"}",
+                        (long long)seq);
+    struct record record = record_of(epoch, seq, 24);
+    record.stream = stream;
+    record.text = (struct slice){named, (size_t)size};
+    return record;
+}
+
+static bool read_next(struct journal *journal, struct cursor *cursor, struct record *ret_record)
+{
+    static struct buffer scratch;
+    static char key[LIMIT_KEY];
+    if (scratch.max == 0)
+        buffer_init(&scratch, LIMIT_RECORD + LIMIT_PADDING + 1);
+    bool read = journal_read(journal, cursor, &scratch, key, ret_record);
+    if (!read)
+        buffer_release(&scratch);
+    return read;
+}
+
+static void begins_anew_under_another_name(void **state)
+{
+    (void)state;
+    int64_t heard[2] = {0};
+    struct journal *journal = filled(10, 100, 0);
+    struct frame_log *log = journal_log(journal);
+    struct cursor middle = {0}, end = {0};
+    struct record record;
+    journal_listen(journal, count_record, heard);
+    assert_true(cursor_attach(&middle, journal, 5));
+    assert_true(cursor_attach(&end, journal, 11));
+    journal_restart(journal, "tw-other", 11);
+    assert_int_equal(heard[0], 0);
+    assert_ptr_equal(journal_log(journal), log);
+    assert_string_equal(journal_stream(journal), "tw-other");
+    assert_int_equal(journal_first(journal), 11);
+    assert_int_equal(journal_next(journal), 11);
+    assert_int_equal(journal_epoch(journal), 0);
+    assert_int_equal(journal_epoch_at(journal, 10), 0);
+    assert_int_equal(journal_barrier_epoch(journal), 0);
+    struct record foreign = record_of(1, 11, 100);
+    assert_int_equal(journal_append(journal, &foreign), JOURNAL_FOREIGN);
+    journal_barrier(journal, "tw-other", 4);
+    record = named_of("tw-other", 4, 11);
+    assert_int_equal(journal_append(journal, &record), JOURNAL_ACCEPTED);
+    assert_int_equal(heard[1], 11);
+    /* The former next is the same number: it is not read for all that. */
+    assert_false(read_next(journal, &end, &record));
+    assert_false(read_next(journal, &middle, &record));
+    assert_true(cursor_former(&end) && cursor_former(&middle));
+    cursor_detach(&middle);
+    cursor_detach(&end);
+    journal_destroy(journal);
+}
+
+static void becomes_what_another_is(void **state)
+{
+    (void)state;
+    int64_t heard[2] = {0}, forgotten[2] = {0};
+    struct journal *journal = filled(10, 100, 0);
+    struct journal *other = journal_create("tw-shadow", 8, 0);
+    struct cursor former = {0}, cursor = {0};
+    struct record record;
+    journal_listen(journal, count_record, heard);
+    journal_listen(other, count_record, forgotten);
+    assert_true(cursor_attach(&former, journal, 9));
+    for (int64_t seq = 8; seq <= 12; seq++) {
+        journal_barrier(other, "tw-shadow", seq < 11 ? 3 : 6);
+        record = named_of("tw-shadow", seq < 11 ? 3 : 6, seq);
+        assert_int_equal(journal_append(other, &record), JOURNAL_ACCEPTED);
+    }
+    journal_take(journal, other);
+    assert_string_equal(journal_stream(journal), "tw-shadow");
+    assert_int_equal(journal_first(journal), 8);
+    assert_int_equal(journal_next(journal), 13);
+    assert_int_equal(journal_epoch_at(journal, 10), 3);
+    assert_int_equal(journal_epoch_at(journal, 11), 6);
+    assert_int_equal(journal_barrier_epoch(journal), 6);
+    assert_int_equal(heard[0], 0);
+    record = named_of("tw-shadow", 6, 13);
+    assert_int_equal(journal_append(journal, &record), JOURNAL_ACCEPTED);
+    assert_int_equal(heard[0], 1);
+    assert_int_equal(forgotten[0], 5);
+    assert_true(cursor_attach(&cursor, journal, 8));
+    for (int64_t seq = 8; seq <= 13; seq++) {
+        assert_true(read_next(journal, &cursor, &record));
+        assert_int_equal(record.seq, seq);
+        assert_string_equal(record.stream, "tw-shadow");
+        assert_int_equal(record.epoch, seq < 11 ? 3 : 6);
+    }
+    assert_false(read_next(journal, &cursor, &record));
+    assert_false(read_next(journal, &former, &record));
+    assert_true(cursor_former(&former) && !cursor_former(&cursor));
+    cursor_detach(&former);
+    cursor_detach(&cursor);
+    journal_destroy(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +342,8 @@ int main(void)
         cmocka_unit_test(drops_old_segments_and_says_who_fell_out),
         cmocka_unit_test(forgets_epochs_with_their_records),
         cmocka_unit_test(listeners_hear_accepted_records_only),
+        cmocka_unit_test(begins_anew_under_another_name),
+        cmocka_unit_test(becomes_what_another_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
