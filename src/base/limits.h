@@ -96,6 +96,17 @@
 #define LIMIT_PEERS 16
 #define LIMIT_PEER_POLL_MS 1000
 #define LIMIT_PEER_ANSWER (1 * MEBIBYTE)
+#define LIMIT_PEER_SEARCH_MS 200   /* between two polls while the leader is looked for */
+#define LIMIT_PEER_CONNECT_MS 1000 /* address and TCP of a poll; the link's whole handshake */
+#define LIMIT_PEER_ANSWER_MS 2000  /* a poll altogether */
+#define LIMIT_PEER_PING_MS 500     /* between two pings on the link */
+#define LIMIT_PEER_PINGS 4         /* that may go by with nothing heard */
+#define LIMIT_PEER_HELLO_MS 13000  /* it may wait for the token, and then for a snapshot */
+#define LIMIT_PEER_BACKOFF_MS 2000 /* between two attempts at a link */
+#define LIMIT_PEER_SNAPSHOT (64 * MEBIBYTE) /* of one snapshot on the link */
+#define LIMIT_PEER_NAME 64                  /* of a node, terminated */
+#define LIMIT_PEER_ERROR 240                /* of a poll, terminated */
+#define LIMIT_LEADERSHIPS 64                /* epochs that are remembered */
 
 /* keeper */
 #define LIMIT_KEEPER_ENTRIES 65536 /* last values kept: type x exchange x symbol */

@@ -70,6 +70,17 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(SENT_BYTES, "sent_bytes_total", METRIC_COUNTER, "Bytes sent to WebSocket clients")           \
     X(SENT_MESSAGES, "messages_out_total", METRIC_COUNTER, "Sequenced messages sent to clients")   \
     X(SNAPSHOTS, "snapshots_built_total", METRIC_COUNTER, "Snapshots built for joining clients")   \
+    X(ROLE, "role", METRIC_GAUGE, "1: this node's part now, by role")                              \
+    X(MODE, "mode", METRIC_GAUGE, "1: this node's mode now, by mode")                              \
+    X(MODE_CHANGES, "mode_changes_total", METRIC_COUNTER, "Changes of this node's mode")           \
+    X(REWRITES, "rewrites_total", METRIC_COUNTER,                                                  \
+      "Times a carrier was written to again from what it had accepted")                            \
+    X(CARRIER_UP, "carrier_up", METRIC_GAUGE, "1: the carrier is reachable, by carrier")           \
+    X(CARRIER_RTT, "carrier_rtt_seconds", METRIC_GAUGE,                                            \
+      "From writing a record to reading it back, by carrier")                                      \
+    X(PEERS_REACHABLE, "peers_reachable", METRIC_GAUGE, "Other nodes that answer")                 \
+    X(PEER_LINK, "peer_link_up", METRIC_GAUGE, "1: the leader's stream is read by a link")         \
+    X(PEER_LINKS, "peer_link_attempts_total", METRIC_COUNTER, "Attempts at a link, by result")     \
     X(HTTP_REQUESTS, "http_requests_total", METRIC_COUNTER, "HTTP requests, by status")            \
     X(ACCESS_CHECKS, "access_checks_total", METRIC_COUNTER,                                        \
       "Requests whose right to read or write was judged, by result")                               \

@@ -15,7 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define REQUEST_MAX (LIMIT_URL + LIMIT_HOST + 256)
+#define REQUEST_MAX (LIMIT_URL + LIMIT_HOST + LIMIT_ACCESS_TOKEN + 256)
 #define REASON_MAX 640
 
 struct http_client {
@@ -175,15 +175,18 @@ static void on_timer(void *context)
 
 /* ---- the owner's calls ---- */
 
-static void write_request(struct http_client *client)
+static void write_request(struct http_client *client, const char *bearer)
 {
     char host[LIMIT_HOST + 16];
     url_host_write(&client->url, host, sizeof(host));
     buffer_init(&client->request, REQUEST_MAX);
     buffer_append_format(&client->request,
                          "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n"
-                         "User-Agent: tickwire/" TICKWIRE_VERSION "\r\nConnection: close\r\n\r\n",
+                         "User-Agent: tickwire/" TICKWIRE_VERSION "\r\nConnection: close\r\n",
                          client->url.target, host);
+    if (bearer != NULL)
+        buffer_append_format(&client->request, "Authorization: Bearer %s\r\n", bearer);
+    buffer_append_text(&client->request, "\r\n");
     assert(!client->request.overflowed);
 }
 
@@ -192,6 +195,7 @@ int http_client_get(struct loop *loop, const struct http_client_options *options
                     struct err *err)
 {
     assert(on_done != NULL && options->body_max > 0);
+    assert(options->bearer == NULL || strlen(options->bearer) <= LIMIT_ACCESS_TOKEN);
     struct url url;
     int failed = url_parse(options->url, &url, err);
     if (failed != 0)
@@ -200,7 +204,8 @@ int http_client_get(struct loop *loop, const struct http_client_options *options
     const struct dial_options dial = {.url = &url,
                                       .tls = options->tls,
                                       .proxy = options->proxy,
-                                      .timeout_ms = options->timeout_ms};
+                                      .timeout_ms = options->connect_ms > 0 ? options->connect_ms
+                                                                            : options->timeout_ms};
     failed = dial_start(loop, &dial, on_dialled, client, &client->dial, err);
     if (failed != 0) {
         memory_free(client);
@@ -211,7 +216,7 @@ int http_client_get(struct loop *loop, const struct http_client_options *options
     client->url = url;
     client->timeout_ms = options->timeout_ms;
     client->reply = http_reply_create(options->body_max);
-    write_request(client);
+    write_request(client, options->bearer);
     client->timer = timer_create_on(loop, on_timer, client);
     timer_start(client->timer, options->timeout_ms, 0);
     *ret_client = client;

@@ -20,6 +20,10 @@ struct http_client_options {
     const struct proxy *proxy;     /* NULL: straight; borrowed as long as the request lives */
     size_t body_max;               /* a longer body fails */
     uint32_t timeout_ms;           /* for everything together */
+    uint32_t connect_ms;           /* of that, for address and TCP at most; 0: no less */
+    /* Sent as `Authorization: Bearer` (RFC 6750, 2.1), to the host alone, never to a proxy. NULL:
+     * none. Well-formed, at most LIMIT_ACCESS_TOKEN bytes; copied. */
+    const char *bearer;
 };
 
 struct http_client_result {

@@ -25,7 +25,7 @@
 #define CODE_NONE 1006
 #define CODE_TOO_BIG 1009
 #define REASON_MAX 640
-#define HANDSHAKE_MAX (LIMIT_URL + LIMIT_HOST + 512)
+#define HANDSHAKE_MAX (LIMIT_URL + LIMIT_HOST + LIMIT_ACCESS_TOKEN + 512)
 #define CLOSE_REASON_MAX (WS_CONTROL_MAX - 2)
 
 enum client_state {
@@ -47,6 +47,7 @@ struct ws_client {
     struct ws_inflater *inflater; /* owned; NULL when compression was not negotiated */
     struct buffer message;        /* one that came in pieces, and padding */
     struct buffer output;
+    char *bearer; /* owned; NULL: none */
     struct url url;
     enum client_state state;
     unsigned depth; /* of our callbacks running */
@@ -72,6 +73,7 @@ static void client_free(struct ws_client *client)
     dial_destroy(client->dial);
     buffer_release(&client->message);
     buffer_release(&client->output);
+    memory_free(client->bearer);
     memory_free(client);
 }
 
@@ -297,8 +299,11 @@ static void send_request(struct ws_client *client)
         &request,
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
-        "Sec-WebSocket-Version: 13\r\nUser-Agent: tickwire/" TICKWIRE_VERSION "\r\n%s\r\n",
+        "Sec-WebSocket-Version: 13\r\nUser-Agent: tickwire/" TICKWIRE_VERSION "\r\n%s",
         client->url.target, host, client->key, client->deflate ? WS_DEFLATE_OFFER : "");
+    if (client->bearer != NULL)
+        buffer_append_format(&request, "Authorization: Bearer %s\r\n", client->bearer);
+    buffer_append_text(&request, "\r\n");
     assert(!request.overflowed);
     size_t taken = tcp_send(client->tcp, request.data, request.size);
     if (taken < request.size) /* nothing else is on its way: the connection is broken */
@@ -454,6 +459,7 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     assert(callbacks->on_open != NULL);
     assert(callbacks->on_message != NULL);
     assert(callbacks->on_closed != NULL);
+    assert(options->bearer == NULL || strlen(options->bearer) <= LIMIT_ACCESS_TOKEN);
     struct url url;
     int failed = url_parse(options->url, &url, err);
     if (failed != 0)
@@ -474,6 +480,8 @@ int ws_client_open(struct loop *loop, const struct ws_client_options *options,
     client->refusal.retry_after_s = -1;
     client->connect_ms = options->connect_ms;
     client->deflate = options->deflate;
+    if (options->bearer != NULL)
+        client->bearer = memory_copy_text(options->bearer);
     client->message_max = options->message_max;
     client->reader = http_reader_create(HTTP_KIND_ANSWER);
     buffer_init(&client->message, options->message_max + LIMIT_PADDING);

@@ -40,6 +40,7 @@ struct ws_client_options {
     /* NULL: straight; borrowed as long as the connection lives. TLS to a proxy whose URL is https
      * trusts whom `tls` does. */
     const struct proxy *proxy;
+    const char *bearer; /* as in http_client.h */
 };
 
 /* How the peer, or the proxy before it, refused the handshake. */
