@@ -2,6 +2,7 @@
 /* Answers from what the node fills in at the moment of asking; nothing is cached. */
 #include "admin/admin.h"
 
+#include "admin/admin_cluster.h"
 #include "admin/json_text.h"
 #include "admin/page.h"
 #include "admin/rest.h"
@@ -57,12 +58,28 @@ static void admin_metrics(void *context, struct http_connection *connection,
     buffer_release(&out);
 }
 
-static void append_dependency(struct buffer *out, const char *name, int64_t since_us, bool last)
+static const char *const dependency_names[ADMIN_DEPENDENCY_COUNT] = {
+    [ADMIN_KAFKA] = "kafka",
+    [ADMIN_REDIS] = "redis",
+    [ADMIN_ZOOKEEPER] = "zookeeper",
+    [ADMIN_DATABASE] = "database",
+};
+
+static void append_dependency(struct buffer *out, const char *name,
+                              const struct admin_dependency *dependency, int64_t started_us)
 {
+    bool enabled = dependency->enabled;
+    int64_t rtt_us = enabled ? dependency->rtt_us : 0;
     buffer_append_format(out,
-                         "\"%s\":{\"enabled\":false,\"state\":\"disabled\",\"since\":%lld,"
-                         "\"error\":null,\"rtt_ms\":null}%s",
-                         name, (long long)since_us, last ? "" : ",");
+                         "\"%s\":{\"enabled\":%s,\"state\":\"%s\",\"since\":%lld,\"error\":", name,
+                         enabled ? "true" : "false", enabled ? dependency->state : "disabled",
+                         (long long)(enabled ? dependency->since_us : started_us));
+    json_append_known(out, enabled ? dependency->error : NULL);
+    if (rtt_us > 0)
+        buffer_append_format(out, ",\"rtt_ms\":%lld.%03lld}", (long long)(rtt_us / 1000),
+                             (long long)(rtt_us % 1000));
+    else
+        buffer_append_text(out, ",\"rtt_ms\":null}");
 }
 
 static void append_exchange(struct buffer *out, const struct admin_exchange *exchange)
@@ -76,8 +93,6 @@ static void append_exchange(struct buffer *out, const struct admin_exchange *exc
     buffer_append_format(out, ",\"connections\":%u}", exchange->connections);
 }
 
-/* Kafka, Redis, ZooKeeper and a database come with later versions: what is not configured is
- * `disabled`. */
 static void admin_infra_health(void *context, struct http_connection *connection,
                                const struct http_head *request)
 {
@@ -92,10 +107,11 @@ static void admin_infra_health(void *context, struct http_connection *connection
                          health.source);
     json_append_text(&out, health.better);
     buffer_append_text(&out, ",\"dependencies\":{");
-    append_dependency(&out, "kafka", admin->options.started_us, false);
-    append_dependency(&out, "redis", admin->options.started_us, false);
-    append_dependency(&out, "zookeeper", admin->options.started_us, false);
-    append_dependency(&out, "database", admin->options.started_us, true);
+    for (size_t i = 0; i < ADMIN_DEPENDENCY_COUNT; i++) {
+        buffer_append_text(&out, i == 0 ? "" : ",");
+        append_dependency(&out, dependency_names[i], &health.dependencies[i],
+                          admin->options.started_us);
+    }
     buffer_append_text(&out, "},\"exchanges\":{");
     for (size_t i = 0; i < health.exchange_count; i++) {
         buffer_append_text(&out, i == 0 ? "" : ",");
@@ -131,6 +147,10 @@ struct admin *admin_create(const struct admin_options *options)
     };
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         http_server_route(options->server, &routes[i]);
+    if (options->fill_cluster != NULL)
+        http_server_route(options->server, &(struct http_route){.path = "/api/v1/cluster",
+                                                                .handler = admin_cluster_answer,
+                                                                .context = &admin->options});
     for (size_t i = 0; i < page_files_count; i++)
         http_server_route(options->server, &(struct http_route){.path = page_files[i].path,
                                                                 .handler = admin_page,

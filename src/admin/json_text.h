@@ -17,3 +17,9 @@ static inline void json_append_text(struct buffer *out, const char *text)
     if (at != NULL)
         out->size += (size_t)(json_write_text(at, slice) - at);
 }
+
+/* The same; "" as well: null. */
+static inline void json_append_known(struct buffer *out, const char *text)
+{
+    json_append_text(out, text == NULL || text[0] == '\0' ? NULL : text);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Written from what the node fills in at the moment of asking. */
+#include "admin/admin_cluster.h"
+
+#include "admin/admin.h"
+#include "admin/json_text.h"
+
+#include <assert.h>
+
+#define ANSWER_MAX (256 * KIBIBYTE)
+
+static void append_key(struct buffer *out, const char *key)
+{
+    buffer_append_format(out, "\"%s\":", key);
+}
+
+/* What is below `least` is not known: null. */
+static void append_number(struct buffer *out, const char *key, int64_t number, int64_t least)
+{
+    append_key(out, key);
+    if (number < least)
+        buffer_append_text(out, "null");
+    else
+        buffer_append_format(out, "%lld", (long long)number);
+}
+
+static void append_text(struct buffer *out, const char *key, const char *text)
+{
+    append_key(out, key);
+    json_append_known(out, text);
+}
+
+static void append_node(struct buffer *out, const struct admin_node *node)
+{
+    bool known = node->role != NULL && node->role[0] != '\0';
+    append_text(out, "id", node->id);
+    buffer_append_format(out, ",\"role\":\"%s\",", known ? node->role : "unknown");
+    append_text(out, "url", node->url);
+    buffer_append_text(out, ",");
+    append_text(out, "version", node->version);
+    buffer_append_text(out, ",");
+    append_number(out, "clients", node->clients, 0);
+    buffer_append_text(out, ",");
+    append_number(out, "lag_ms", node->lag_ms, 0);
+    buffer_append_text(out, ",");
+    append_number(out, "since", node->since_us, 1);
+}
+
+static void append_leadership(struct buffer *out, const struct admin_leadership *leadership)
+{
+    append_number(out, "epoch", leadership->epoch, 0);
+    buffer_append_text(out, ",");
+    append_text(out, "node", leadership->node);
+    buffer_append_text(out, ",");
+    append_number(out, "from", leadership->from_us, 1);
+    buffer_append_text(out, ",");
+    append_number(out, "to", leadership->to_us, 1);
+    buffer_append_text(out, ",");
+    append_text(out, "reason", leadership->reason);
+}
+
+static void append_cluster(struct buffer *out, const struct admin_cluster *cluster)
+{
+    append_text(out, "self", cluster->nodes[0].id);
+    buffer_append_text(out, ",");
+    append_text(out, "leader", cluster->leader);
+    buffer_append_format(out, ",\"epoch\":%lld,", (long long)cluster->epoch);
+    append_text(out, "stream", cluster->stream);
+    buffer_append_text(out, ",\"nodes\":[");
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        buffer_append_text(out, i == 0 ? "{" : ",{");
+        append_node(out, &cluster->nodes[i]);
+        buffer_append_text(out, "}");
+    }
+    buffer_append_text(out, "],\"history\":[");
+    for (size_t i = 0; i < cluster->history_count; i++) {
+        buffer_append_text(out, i == 0 ? "{" : ",{");
+        append_leadership(out, &cluster->history[i]);
+        buffer_append_text(out, "}");
+    }
+    buffer_append_text(out, "]");
+}
+
+void admin_cluster_answer(void *context, struct http_connection *connection,
+                          const struct http_head *request)
+{
+    const struct admin_options *options = context;
+    struct admin_cluster cluster = {0};
+    (void)request;
+    options->fill_cluster(options->context, &cluster);
+    assert(cluster.node_count >= 1 && cluster.node_count <= COUNT_OF(cluster.nodes));
+    assert(cluster.history_count <= COUNT_OF(cluster.history));
+    struct buffer out;
+    buffer_init(&out, ANSWER_MAX);
+    buffer_append_text(&out, options->simulated ? "{\"simulated\":true," : "{");
+    append_cluster(&out, &cluster);
+    buffer_append_text(&out, "}\n");
+    if (out.overflowed)
+        http_answer_problem(connection, 500, "the answer is too large");
+    else
+        http_answer(connection, 200, "application/json", "Cache-Control: no-store\r\n",
+                    buffer_slice(&out));
+    buffer_release(&out);
+}
