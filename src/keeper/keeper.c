@@ -7,9 +7,9 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define TABLE_START 1024
-#define SNAPSHOT_MARK ",\"snapshot\":true}"
 
 static uint64_t key_hash(enum event_type type, const char *key, size_t size)
 {
@@ -35,6 +35,7 @@ static void keeper_resize(struct keeper *keeper, size_t slot_count)
     memory_free(keeper->slots);
     keeper->slots = memory_array(slot_count, sizeof(struct entry *));
     keeper->entries = memory_resize(keeper->entries, slot_count / 2, sizeof(struct entry *));
+    keeper->sorted = memory_resize(keeper->sorted, slot_count / 2, sizeof(struct entry *));
     keeper->slot_count = slot_count;
     for (size_t i = 0; i < keeper->entry_count; i++) {
         struct entry *entry = keeper->entries[i];
@@ -83,9 +84,15 @@ static struct entry *keeper_entry(struct keeper *keeper, enum event_type type,
     size_t slot = keeper_slot(keeper, type, hash, (struct slice){.data = key, .size = size});
     if (keeper->slots[slot] != NULL)
         return keeper->slots[slot];
-    if (keeper->entry_count == LIMIT_KEEPER_ENTRIES)
+    struct pair *pair = NULL;
+    if (keeper->entry_count < LIMIT_KEEPER_ENTRIES)
+        pair = pair_table_get(&keeper->pairs, parts.exchange, parts.symbol);
+    if (pair == NULL)
         return NULL;
     struct entry *entry = memory_alloc(sizeof *entry);
+    entry->pair = pair;
+    entry->pair_next = pair->entries;
+    pair->entries = entry;
     entry->type = type;
     entry->hash = hash;
     entry->key_size = size;
@@ -104,7 +111,9 @@ static bool keep_text(struct keeper *keeper, const struct read_message *message,
     struct entry *entry = keeper_entry(keeper, message->event.type, message);
     if (entry == NULL)
         return false;
-    entry->seq = record->seq;
+    if (record->seq <= entry->through)
+        return true;
+    entry->seq = entry->through = record->seq;
     buffer_clear(&entry->text);
     buffer_append_slice(&entry->text, record->text);
     if (entry->type == EVENT_STATUS)
@@ -114,6 +123,25 @@ static bool keep_text(struct keeper *keeper, const struct read_message *message,
     if (entry->trades == NULL)
         entry->trades = trade_ring_create();
     trade_ring_add(entry->trades, record->text);
+    return true;
+}
+
+static bool keep_trade(struct keeper *keeper, const struct read_message *message,
+                       const struct record *record)
+{
+    struct trade_key key;
+    if (!keep_text(keeper, message, record))
+        return false;
+    struct pair *pair =
+        pair_table_get(&keeper->pairs, message->exchange, symbol_slice(message->event.symbol));
+    assert(pair != NULL); /* its entry has it */
+    if (record->seq <= pair->keys_through)
+        return true;
+    pair->keys_through = record->seq;
+    if (pair->keys == NULL)
+        pair->keys = trade_keys_create();
+    if (trade_key_make(&message->event, &key))
+        trade_keys_add(pair->keys, &key);
     return true;
 }
 
@@ -137,6 +165,8 @@ static bool keep_book(struct keeper *keeper, const struct read_message *message,
     if (entry == NULL)
         return false;
     struct kept_book *kept = entry->book;
+    if (record->seq <= entry->through)
+        return true;
     if (event->book.action == BOOK_SNAPSHOT) {
         kept->vouched = true;
         kept->proof = event->book.proof;
@@ -148,37 +178,47 @@ static bool keep_book(struct keeper *keeper, const struct read_message *message,
     book_apply(&kept->book, &event->book);
     kept->exchange_us = event->exchange_us;
     kept->received_us = event->received_us;
-    entry->seq = record->seq;
+    entry->seq = entry->through = record->seq;
     return true;
 }
 
 /* Of a book that never came as well: why there is none is worth knowing. */
-static bool take_back_book(struct keeper *keeper, const struct read_message *message)
+static bool take_back_book(struct keeper *keeper, const struct read_message *message, int64_t seq)
 {
     struct entry *entry = keeper_book_entry(keeper, message);
     if (entry == NULL)
         return false;
+    if (seq <= entry->through)
+        return true;
     struct kept_book *kept = entry->book;
+    entry->through = seq;
     kept->vouched = false;
     if (!slice_copy(message->event.gap.reason, kept->reason, sizeof kept->reason))
         kept->reason[0] = '\0';
     return true;
 }
 
-static void take_back_books(struct keeper *keeper)
+void entry_take_back(struct entry *entry, int64_t seq)
 {
-    for (size_t i = 0; i < keeper->entry_count; i++) {
-        struct kept_book *kept = keeper->entries[i]->book;
-        if (kept == NULL || !kept->vouched)
-            continue;
-        kept->vouched = false;
-        snprintf(kept->reason, sizeof kept->reason, "a new epoch began");
-    }
+    struct kept_book *kept = entry->book;
+    if (kept == NULL || seq <= entry->through)
+        return;
+    entry->through = seq;
+    if (!kept->vouched)
+        return;
+    kept->vouched = false;
+    snprintf(kept->reason, sizeof kept->reason, "a new epoch began");
+}
+
+static void take_back_books(struct keeper *keeper, int64_t seq)
+{
+    for (size_t i = 0; i < keeper->entry_count; i++)
+        entry_take_back(keeper->entries[i], seq);
 }
 
 /* The last values of a channel that is not collected any more are nobody's. Its trades stay what
  * they were; look-ups still give them. */
-static void forget_channel(struct keeper *keeper, const struct read_message *message)
+static void forget_channel(struct keeper *keeper, const struct read_message *message, int64_t seq)
 {
     static const enum event_type types[] = {EVENT_TRADE, EVENT_TICKER, EVENT_QUOTE, EVENT_BOOK};
     const struct status *status = &message->event.status;
@@ -190,32 +230,35 @@ static void forget_channel(struct keeper *keeper, const struct read_message *mes
         if (status->channel.size > 0 && !slice_is(status->channel, event_type_names[types[i]]))
             continue;
         struct entry *entry = keeper_find(keeper, types[i], &key);
-        if (entry != NULL)
-            buffer_clear(&entry->text);
-        if (entry != NULL && entry->book != NULL)
+        if (entry == NULL || seq <= entry->through)
+            continue;
+        entry->through = seq;
+        buffer_clear(&entry->text);
+        if (entry->book != NULL)
             entry->book->vouched = false;
     }
 }
 
-static bool keep(struct keeper *keeper, const struct read_message *message,
+bool keeper_keep(struct keeper *keeper, const struct read_message *message,
                  const struct record *record)
 {
     switch (message->event.type) {
     case EVENT_TRADE:
+        return keep_trade(keeper, message, record);
     case EVENT_TICKER:
     case EVENT_QUOTE:
         return keep_text(keeper, message, record);
     case EVENT_STATUS:
-        forget_channel(keeper, message);
+        forget_channel(keeper, message, record->seq);
         return keep_text(keeper, message, record);
     case EVENT_BOOK:
         return keep_book(keeper, message, record);
     case EVENT_GAP:
         if (slice_is(message->event.gap.channel, "book"))
-            return take_back_book(keeper, message);
+            return take_back_book(keeper, message, record->seq);
         return true;
     case EVENT_EPOCH:
-        take_back_books(keeper);
+        take_back_books(keeper, record->seq);
         return true;
     case EVENT_CANDLE:
     case EVENT_TYPE_COUNT:
@@ -224,13 +267,35 @@ static bool keep(struct keeper *keeper, const struct read_message *message,
     return false;
 }
 
+bool keeper_install(struct keeper *keeper, const struct read_message *message,
+                    const struct record *record, int64_t through)
+{
+    bool is_book = message->event.type == EVENT_BOOK;
+    struct entry *entry = is_book ? keeper_book_entry(keeper, message)
+                                  : keeper_entry(keeper, message->event.type, message);
+    if (entry == NULL || entry->through != 0)
+        return entry != NULL;
+    bool kept = is_book ? keep_book(keeper, message, record) : keep_text(keeper, message, record);
+    assert(kept);
+    (void)kept;
+    entry->through = through;
+    return true;
+}
+
 static void keeper_on_record(void *context, const struct record *record)
 {
     struct keeper *keeper = context;
     struct read_message message;
-    switch (message_read(record->text, keeper->scratch, &message)) {
+    if (keeper->heard_from == 0)
+        keeper->heard_from = record->seq;
+    /* White space behind it is JSON, but nothing of ours: a snapshot's mark goes before the brace.
+     */
+    bool ends = record->text.size > 0 && record->text.data[record->text.size - 1] == '}';
+    enum read_verdict verdict =
+        ends ? message_read(record->text, keeper->scratch, &message) : READ_MALFORMED;
+    switch (verdict) {
     case READ_EVENT:
-        if (!keep(keeper, &message, record))
+        if (!keeper_keep(keeper, &message, record))
             metric_add(keeper->unreadable, 1);
         return;
     case READ_OTHER:
@@ -241,24 +306,18 @@ static void keeper_on_record(void *context, const struct record *record)
     }
 }
 
-struct keeper *keeper_create(struct journal *journal, uint32_t book_depth)
+static void keeper_begin(struct keeper *keeper)
 {
-    assert(book_depth >= 1 && book_depth <= LIMIT_BOOK_DEPTH);
-    struct keeper *keeper = memory_alloc(sizeof *keeper);
-    keeper->book_depth = book_depth;
-    keeper->unreadable = metric_series(METRIC_RECORDS_UNREADABLE, "");
-    keeper->levels = memory_array(2 * (size_t)book_depth, sizeof(struct level));
-    keeper->scratch = memory_alloc(sizeof *keeper->scratch);
-    buffer_init(&keeper->message, LIMIT_RECORD);
+    keeper->heard_from = 0;
+    keeper->slots = NULL;
+    keeper->entries = keeper->sorted = NULL;
+    keeper->entry_count = keeper->sorted_count = 0;
     keeper_resize(keeper, TABLE_START);
-    journal_listen(journal, keeper_on_record, keeper);
-    return keeper;
+    pair_table_init(&keeper->pairs);
 }
 
-void keeper_destroy(struct keeper *keeper)
+static void keeper_end(struct keeper *keeper)
 {
-    if (keeper == NULL)
-        return;
     for (size_t i = 0; i < keeper->entry_count; i++) {
         struct entry *entry = keeper->entries[i];
         buffer_release(&entry->text);
@@ -268,12 +327,54 @@ void keeper_destroy(struct keeper *keeper)
         memory_free(entry->book);
         memory_free(entry);
     }
-    buffer_release(&keeper->message);
+    pair_table_release(&keeper->pairs);
+    memory_free(keeper->sorted);
     memory_free(keeper->entries);
     memory_free(keeper->slots);
+}
+
+struct keeper *keeper_create(struct journal *journal, uint32_t book_depth)
+{
+    assert(book_depth >= 1 && book_depth <= LIMIT_BOOK_DEPTH);
+    struct keeper *keeper = memory_alloc(sizeof *keeper);
+    keeper->journal = journal;
+    keeper->book_depth = book_depth;
+    keeper->unreadable = metric_series(METRIC_RECORDS_UNREADABLE, "");
+    keeper->levels = memory_array(2 * (size_t)book_depth, sizeof(struct level));
+    keeper->scratch = memory_alloc(sizeof *keeper->scratch);
+    buffer_init(&keeper->message, LIMIT_RECORD);
+    buffer_init(&keeper->text, LIMIT_RECORD + LIMIT_PADDING + 1);
+    keeper_begin(keeper);
+    journal_listen(journal, keeper_on_record, keeper);
+    return keeper;
+}
+
+void keeper_destroy(struct keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    keeper_end(keeper);
+    buffer_release(&keeper->message);
+    buffer_release(&keeper->text);
     memory_free(keeper->levels);
     memory_free(keeper->scratch);
     memory_free(keeper);
+}
+
+void keeper_clear(struct keeper *keeper)
+{
+    keeper_end(keeper);
+    keeper_begin(keeper);
+}
+
+void keeper_take(struct keeper *keeper, struct keeper *other)
+{
+    assert(keeper != other && keeper->book_depth == other->book_depth);
+    struct keeper own = *keeper;
+    *keeper = *other; /* the journal calls a keeper by its place */
+    keeper->journal = own.journal;
+    *other = own;
+    keeper_destroy(other);
 }
 
 /* Everything but the closing brace, then the mark. */
@@ -308,24 +409,48 @@ void keeper_write_book(struct keeper *keeper, const struct entry *entry, uint32_
         out->size += (size_t)(event_encode(body, &event, exchange) - body);
 }
 
+bool keeper_tell(struct keeper *keeper, const struct entry *entry)
+{
+    bool known = entry->book != NULL ? entry->book->vouched : entry->text.size > 0;
+    if (!known)
+        return false;
+    buffer_clear(&keeper->message);
+    if (entry->book != NULL)
+        keeper_write_book(keeper, entry, keeper->book_depth, &keeper->message);
+    else
+        buffer_append_slice(&keeper->message, buffer_slice(&entry->text));
+    mark_snapshot(&keeper->message);
+    return !keeper->message.overflowed;
+}
+
+static int compare_told(const void *left, const void *right)
+{
+    static const uint8_t place[EVENT_TYPE_COUNT] = {[EVENT_STATUS] = 0,
+                                                    [EVENT_TICKER] = 1,
+                                                    [EVENT_QUOTE] = 2,
+                                                    [EVENT_TRADE] = 3,
+                                                    [EVENT_BOOK] = 4};
+    const struct entry *a = *(struct entry *const *)left, *b = *(struct entry *const *)right;
+    if (a->type != b->type)
+        return place[a->type] - place[b->type];
+    int order = memcmp(a->key, b->key, a->key_size < b->key_size ? a->key_size : b->key_size);
+    return order != 0 ? order : (a->key_size > b->key_size) - (a->key_size < b->key_size);
+}
+
+/* By type and name, so that two nodes tell the same in the same order, wherever they began. */
+static void sort_entries(struct keeper *keeper)
+{
+    if (keeper->sorted_count == keeper->entry_count)
+        return;
+    memcpy(keeper->sorted, keeper->entries, keeper->entry_count * sizeof(struct entry *));
+    qsort(keeper->sorted, keeper->entry_count, sizeof(struct entry *), compare_told);
+    keeper->sorted_count = keeper->entry_count;
+}
+
 void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *context)
 {
-    static const enum event_type order[] = {EVENT_STATUS, EVENT_TICKER, EVENT_QUOTE, EVENT_TRADE,
-                                            EVENT_BOOK};
-    for (size_t i = 0; i < COUNT_OF(order); i++) {
-        for (size_t j = 0; j < keeper->entry_count; j++) {
-            const struct entry *entry = keeper->entries[j];
-            bool known = entry->book != NULL ? entry->book->vouched : entry->text.size > 0;
-            if (entry->type != order[i] || !known)
-                continue;
-            buffer_clear(&keeper->message);
-            if (entry->book != NULL)
-                keeper_write_book(keeper, entry, keeper->book_depth, &keeper->message);
-            else
-                buffer_append_slice(&keeper->message, buffer_slice(&entry->text));
-            mark_snapshot(&keeper->message);
-            if (!keeper->message.overflowed)
-                visit(context, buffer_slice(&keeper->message));
-        }
-    }
+    sort_entries(keeper);
+    for (size_t i = 0; i < keeper->sorted_count; i++)
+        if (keeper_tell(keeper, keeper->sorted[i]))
+            visit(context, buffer_slice(&keeper->message));
 }

@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "stream/journal.h"
 
+struct event;
 struct keeper;
 
 /* Listens to the journal, which must outlive it. book_depth: levels a side that the stream carries.
@@ -25,8 +26,9 @@ typedef void keeper_visit_fn(void *context, struct slice message);
 
 /*
  * Gives every snapshot message (contract, section 4: `"snapshot":true`, with the seq at which it
- * last changed): status first, then ticker, quote, trade, book. They hold up to journal_next - 1.
- * Allocates nothing per message.
+ * last changed): status first, then ticker, quote, trade, book; within these by name, so that two
+ * nodes with the same log tell the same. They hold up to journal_next - 1. Allocates nothing per
+ * message.
  */
 void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *context);
 
@@ -34,27 +36,41 @@ void keeper_snapshot(struct keeper *keeper, keeper_visit_fn *visit, void *contex
 
 /*
  * State number `index` (0 first): what another keeper needs to know of one exchange and symbol, as
- * one JSON object, appended to `out`:
+ * one JSON object of at most LIMIT_STATE bytes, appended to `out`:
  *     {"type":"state","seq":N,"exchange":"E"[,"symbol":"S"],"messages":[...],"trades":[...]}
  * seq: it holds up to there; messages: the snapshot's; trades: the keys of the last trades, oldest
- * first (keeper/trade_keys.h). Returns how many states there are; an index beyond appends nothing.
+ * first (keeper/trade_keys.h). Numbers stay until the next take or clear; new pairs come behind.
+ * Returns how many states there are; an index beyond appends nothing. What does not fit is left
+ * out: trade keys, the oldest first; then messages, the last first, which takes hundreds of
+ * kilobytes of them. One that was loaded and is ahead of the journal appends nothing.
  */
 size_t keeper_save_state(struct keeper *keeper, size_t index, struct buffer *out);
 
 /*
- * Takes such a state over. Records of the journal behind the state's seq that have come already are
- * read again for it, so what is known afterwards is the same as if everything had been read; of
- * what is newer here than in the state, nothing changes. False: not a state, nothing was changed.
+ * Takes such a state over, at most once for each exchange and symbol: from then on all of it is
+ * known. What records have determined here since they are listened to stays as it is; the rest
+ * becomes as in the state, and records of the journal behind the state's seq that have come already
+ * are read again for it; what comes later with a seq up to the state's is ignored for it. So what
+ * is known afterwards is the same as if everything had been read.
+ *
+ * text: untrusted; a NUL and LIMIT_PADDING readable bytes follow. False, and nothing was changed:
+ * not a state, no room for it, or one that ends before the first record that was heard here (or
+ * that the journal still holds): what lies between is not known.
  */
 bool keeper_load_state(struct keeper *keeper, struct slice text) MUST_CHECK;
 
-/* A message of a snapshot, as a client gets it. The same rules. */
+/*
+ * A message of a snapshot, as a client gets it; a snapshot that holds up to the first record heard
+ * here, or later. The same rules, of this message's value alone; a trade is also a key, if none is
+ * known. True as well when there was nothing to learn from it.
+ */
 bool keeper_load_message(struct keeper *keeper, struct slice message) MUST_CHECK;
 
-/* The keeper knows what `other` knew, which is destroyed; each listens on to its own journal. */
+/* The keeper knows what `other` knew, of the same book_depth, which is destroyed (its journal may
+ * be gone already); each listens on to its own journal. */
 void keeper_take(struct keeper *keeper, struct keeper *other);
 
-/* Forgets everything. */
+/* Forgets everything. Goes on with the journal's next record. */
 void keeper_clear(struct keeper *keeper);
 
 /* ---- look-ups: what somebody asks for at any time ---- */
@@ -116,3 +132,20 @@ void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, u
                         struct buffer *out);
 
 uint32_t keeper_book_depth(const struct keeper *keeper);
+
+/* ---- trades: once each ---- */
+
+/* An event of type trade, as far as its key tells it (keeper/trade_keys.h), without symbol. Valid
+ * during the call. */
+typedef void keeper_trade_fn(void *context, const struct event *trade);
+
+/* The keys of the last trades, oldest first. */
+void keeper_visit_trade_keys(const struct keeper *keeper, const struct keeper_pair *pair,
+                             keeper_trade_fn *visit, void *context);
+
+/*
+ * False: it is no trade (or none that can be told from others). hash: of exchange, symbol and what
+ * tells the trade from others on any node, never 0. No keeper is needed.
+ */
+bool keeper_identify_trade(const struct record *record, uint64_t *ret_hash,
+                           int64_t *ret_recv_us) MUST_CHECK;

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of last values, shared by what fills it (keeper.c) and what is asked (lookup.c). */
+/*
+ * The table of last values, shared by what fills it (keeper.c), what saves and loads it (state.c)
+ * and what is asked (lookup.c).
+ *
+ * An entry holds all records up to its `through`, and one with a seq up to there is ignored for it.
+ * 0: it is not determined. No record that came determined it: of a text any one does, of a book a
+ * snapshot, or what took it back. Only then can somebody else's state tell anything that was not
+ * read here, and only then is it loaded.
+ */
 #pragma once
 
 #include "base/metrics.h"
 #include "keeper/keeper.h"
+#include "keeper/pair_table.h"
 #include "keeper/trade_ring.h"
 #include "market/book.h"
 #include "market/read.h"
 
 #define KEY_MAX (2 * LIMIT_KEY)
+#define SNAPSHOT_MARK ",\"snapshot\":true}"
 
 struct kept_book {
     struct book book;
@@ -26,6 +36,9 @@ struct entry {
     size_t key_size;
     char key[KEY_MAX];         /* exchange, symbol and channel, each ended by a NUL */
     int64_t seq;               /* of the record that changed it last */
+    int64_t through;           /* it holds the records up to there; 0: it is not determined */
+    struct pair *pair;         /* borrowed: whose it is */
+    struct entry *pair_next;   /* borrowed: of the same pair */
     struct buffer text;        /* that record; unused for a book */
     struct kept_book *book;    /* owned; of a book */
     struct trade_ring *trades; /* owned; of a trade */
@@ -33,14 +46,20 @@ struct entry {
 };
 
 struct keeper {
+    struct journal *journal; /* borrowed */
     uint32_t book_depth;
+    int64_t heard_from;   /* seq of the first record heard; 0: none was */
     struct entry **slots; /* open addressing, a power of two, at most half full */
     size_t slot_count;
     struct entry **entries; /* in the order of their coming */
     size_t entry_count;
+    struct entry **sorted; /* the same, in the order in which they are told */
+    size_t sorted_count;   /* what of `entries` is in it */
+    struct pair_table pairs;
     struct metric *unreadable;
     struct level *levels; /* two sides of book_depth, for writing a snapshot */
     struct buffer message;
+    struct buffer text; /* what is read, with its padding */
     struct read_scratch *scratch;
 };
 
@@ -49,6 +68,24 @@ struct entry_key {
     struct slice symbol;  /* empty: none */
     struct slice channel; /* of a status; empty: none */
 };
+
+/* The message changes what it concerns. False: no room. */
+bool keeper_keep(struct keeper *keeper, const struct read_message *message,
+                 const struct record *record);
+
+/* A new epoch of that seq began: the book, if it is one, counts no more. */
+void entry_take_back(struct entry *entry, int64_t seq);
+
+/*
+ * The message of a snapshot becomes its entry, which holds the records up to `through`; nothing
+ * when the entry is determined. record: the message without the mark, its seq and text alone.
+ * False: no room.
+ */
+bool keeper_install(struct keeper *keeper, const struct read_message *message,
+                    const struct record *record, int64_t through);
+
+/* The entry's message of a snapshot, into keeper->message. False: there is none. */
+bool keeper_tell(struct keeper *keeper, const struct entry *entry);
 
 /* NULL: not there. */
 struct entry *keeper_find(const struct keeper *keeper, enum event_type type,
