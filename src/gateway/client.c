@@ -103,13 +103,22 @@ static void client_fell_behind(struct client *client)
     client->phase = CLIENT_BEHIND;
 }
 
-/* It takes bytes again: what it missed, then a fresh start. */
+/* Of the former content it gets no more than what is pending. */
+static void client_leave_former(struct client *client)
+{
+    client_leave_stream(client);
+    client->phase = CLIENT_BEHIND;
+}
+
+/* It takes bytes again: what it missed, then a fresh start; or a fresh start alone. */
 static void client_move_ahead(struct client *client)
 {
     struct placement *placement = placement_create();
-    placement->snapshot_wanted = true;
-    placement->moved_ahead = true;
-    placement->token_seq = client->sent_seq;
+    placement->snapshot_wanted = !client->start_over || client->snapshot_wanted;
+    placement->moved_ahead = !client->start_over;
+    placement->sent_seq = client->sent_seq;
+    placement->content = worker_context(client->worker)->content;
+    client->start_over = false;
     client->placement = placement;
     client->phase = CLIENT_ASKING;
     worker_ask(client);
@@ -207,17 +216,38 @@ static bool client_owed(struct client *client)
             return true;
         client_change_log(client);
     }
-    if (client->cursor.seq < frame_log_next(client->cursor.log))
+    if (!cursor_at_end(&client->cursor))
         return true;
+    if (client->start_over) {
+        client_leave_former(client);
+        return true;
+    }
     client->caught_up = true;
     return false;
+}
+
+/* What feeds the log, at a frame boundary; not before the `hello` at the head of a blob is out,
+ * which tells as well. */
+static bool client_tell_source(struct client *client)
+{
+    const struct notice *notice = worker_context(client->worker)->notice;
+    bool greeted = client->snapshot == NULL || client->snapshot_sent > 0;
+    if (client->source == notice->source || client->phase != CLIENT_LIVE || !greeted)
+        return false;
+    client->source = notice->source;
+    client_queue(client, (struct slice){.data = notice->message, .size = notice->size});
+    return true;
 }
 
 void client_send(struct client *client)
 {
     size_t share = LIMIT_SEND_TURN / worker_context(client->worker)->options->send_buffer + 1;
     while (!client->blocked && !client->ended) {
-        if (!client_send_pending(client) || client->ended || !client_owed(client))
+        if (!client_send_pending(client) || client->ended)
+            return;
+        if (client_tell_source(client))
+            continue;
+        if (!client_owed(client))
             return;
         if (share-- == 0) { /* its share of this turn is used: the others first */
             worker_schedule(client->worker);
@@ -280,10 +310,12 @@ static void client_check_token(struct client *client)
 }
 
 /* Who has fallen out of the log and yet takes bytes was kept waiting by us; it reads on in the
- * memory that it holds. Who takes none must let go of it. */
+ * memory that it holds. Who takes none must let go of it. Being in a former content is no fault of
+ * the client: in a moment this worker is told that it starts over. */
 static bool client_is_slow(const struct client *client, int64_t lag_seq)
 {
-    return (client->blocked && cursor_lost(&client->cursor)) ||
+    const struct cursor *cursor = &client->cursor;
+    return (client->blocked && cursor_lost(cursor) && !cursor_former(cursor)) ||
            (client->caught_up && client->cursor.seq < lag_seq) ||
            (client->snapshot != NULL && snapshot_retired(client->snapshot));
 }
@@ -303,12 +335,47 @@ void client_tick(struct client *client, int64_t now_ns, int64_t lag_seq)
     case CLIENT_ASKING:
         break;
     case CLIENT_LIVE:
-        if (client_is_slow(client, lag_seq))
+        if (client->start_over && client->blocked)
+            client_leave_former(client);
+        else if (!client->start_over && client_is_slow(client, lag_seq))
             client_fell_behind(client);
         client_heartbeat(client, now_ns);
         break;
     }
     client_send(client);
+}
+
+/* ---- what the main thread orders ---- */
+
+void client_start_over(struct client *client)
+{
+    switch ((enum client_phase)client->phase) {
+    case CLIENT_CLOSING:
+        return;
+    case CLIENT_ASKING: /* its answer is of the new content, or is asked for again */
+        return;
+    case CLIENT_BEHIND:
+        client->start_over = true;
+        return;
+    case CLIENT_LIVE:
+        client->start_over = true;
+        if (client->blocked || client->snapshot != NULL)
+            client_leave_former(client);
+        return;
+    }
+}
+
+void client_check_feed(struct client *client)
+{
+    struct worker_context *context = worker_context(client->worker);
+    char reason[64];
+    if (context->notice->serves[client->endpoint] || client->phase == CLIENT_CLOSING ||
+        client->ended)
+        return;
+    snprintf(reason, sizeof reason, "%s does not feed this node now, see /ws/exchange",
+             endpoint_names[client->endpoint]);
+    metric_add(context->unfed, 1);
+    client_close(client, CLOSE_TRY_AGAIN, reason);
 }
 
 /* ---- its connection ---- */
@@ -346,10 +413,12 @@ static const struct tcp_callbacks client_callbacks = {
 
 /* ---- making and ending ---- */
 
-struct client *client_create(enum form form, struct placement *placement)
+struct client *client_create(enum form form, enum endpoint endpoint, struct placement *placement)
 {
     struct client *client = memory_alloc(sizeof *client);
     client->form = (uint8_t)form;
+    client->endpoint = (uint8_t)endpoint;
+    client->snapshot_wanted = placement->snapshot_wanted;
     client->placement = placement;
     client->phase = CLIENT_ASKING;
     ws_parser_init(&client->parser, WS_SERVER, LIMIT_CLIENT_MESSAGE);
@@ -374,14 +443,21 @@ static bool client_open(struct client *client, struct tcp_socket socket)
 
 static void client_accept(struct client *client, struct placement *placement)
 {
+    client_check_feed(client);
     if (client->phase != CLIENT_ASKING)
         return; /* it was closed in the meantime */
+    if (placement->content != worker_context(client->worker)->content) {
+        placement_unanswer(placement); /* the journal's content changed under way */
+        worker_ask(client);
+        return;
+    }
     if (placement->refusal != NULL) {
         client_close(client, CLOSE_TRY_AGAIN, placement->refusal);
         return;
     }
     client->phase = CLIENT_LIVE;
     client->caught_up = placement->near_end;
+    client->source = placement->source;
     client_keep(client, buffer_slice(&placement->greeting));
     client->snapshot = placement->snapshot;
     client->snapshot_sent = 0;
@@ -401,7 +477,7 @@ void client_take_placement(struct client *client)
         client_accept(client, placement);
     else
         worker_end(client);
-    if (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL) {
+    if (!client->away && (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL)) {
         placement_destroy(placement);
         client->placement = NULL;
     }

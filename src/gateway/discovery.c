@@ -25,6 +25,34 @@ static void write_base(struct buffer *out, const char *public_url,
     buffer_append_slice(out, url);
 }
 
+/* The other nodes, behind this one. */
+static void write_nodes(const struct gateway *gateway, struct slice base, struct buffer *out)
+{
+    const char *const *nodes = gateway->options.nodes;
+    buffer_append_format(out, "\"nodes\":[\"%.*s/ws/exchange\"", (int)base.size, base.data);
+    for (size_t i = 0; nodes != NULL && nodes[i] != NULL; i++) {
+        struct buffer other;
+        buffer_init(&other, LIMIT_URL);
+        write_base(&other, nodes[i], NULL);
+        if (!slice_equal(buffer_slice(&other), base))
+            buffer_append_format(out, ",\"%.*s/ws/exchange\"", (int)other.size, other.data);
+        buffer_release(&other);
+    }
+    buffer_append_text(out, "],");
+}
+
+/* Those that can be used now. */
+static void write_endpoints(const struct gateway *gateway, struct slice base, struct buffer *out)
+{
+    buffer_append_text(out, "\"endpoints\":{");
+    for (enum endpoint each = ENDPOINT_EXCHANGE; each < ENDPOINT_COUNT; each++)
+        if (feed_serves(&gateway->feed, each))
+            buffer_append_format(out, "%s\"%s\":\"%.*s/ws/%s\"",
+                                 each == ENDPOINT_EXCHANGE ? "" : ",", endpoint_names[each],
+                                 (int)base.size, base.data, endpoint_names[each]);
+    buffer_append_text(out, "},");
+}
+
 static void write_info(const struct gateway *gateway, struct slice base, struct buffer *out)
 {
     const struct gateway_options *options = &gateway->options;
@@ -33,14 +61,14 @@ static void write_info(const struct gateway *gateway, struct slice base, struct 
         buffer_append_text(out, "\"simulated\":true,");
     buffer_append_format(
         out,
-        "\"node\":\"%s\",\"mode\":\"websocket\",\"source\":\"direct\",\"stream\":\"%s\",\"epoch\":%"
-        "lld,"
-        "\"endpoint\":\"%.*s/ws/exchange\",\"fallback\":\"%.*s/ws/exchange\","
-        "\"endpoints\":{\"exchange\":\"%.*s/ws/exchange\"},\"nodes\":[\"%.*s/ws/exchange\"],"
-        "\"exchanges\":[",
-        options->node, journal_stream(options->journal), (long long)journal_epoch(options->journal),
-        (int)base.size, base.data, (int)base.size, base.data, (int)base.size, base.data,
-        (int)base.size, base.data);
+        "\"node\":\"%s\",\"mode\":\"%s\",\"source\":\"%s\",\"stream\":\"%s\",\"epoch\":%lld,"
+        "\"endpoint\":\"%.*s/ws/exchange\",\"fallback\":\"%.*s/ws/exchange\",",
+        options->node, gateway->feed.mode, source_names[gateway->feed.source],
+        journal_stream(options->journal), (long long)journal_epoch(options->journal),
+        (int)base.size, base.data, (int)base.size, base.data);
+    write_endpoints(gateway, base, out);
+    write_nodes(gateway, base, out);
+    buffer_append_text(out, "\"exchanges\":[");
     for (size_t i = 0; options->exchanges[i] != NULL; i++)
         buffer_append_format(out, "%s\"%s\"", i == 0 ? "" : ",", options->exchanges[i]);
     buffer_append_text(

@@ -153,6 +153,15 @@ void forms_leave(struct forms *forms, enum form form)
     timer_stop(forms->cut);
 }
 
+void forms_start_over(struct forms *forms)
+{
+    int64_t next = journal_next(forms->gateway->options.journal);
+    forms_cut(forms);
+    for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
+        if (forms->logs[form].users > 0)
+            frame_log_restart(forms->logs[form].log, next);
+}
+
 void forms_attach(struct forms *forms, enum form form, struct cursor *cursor)
 {
     assert(form != FORM_PLAIN && forms->logs[form].users > 0);

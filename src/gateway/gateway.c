@@ -3,6 +3,7 @@
 #include "gateway/gateway_priv.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "net/ws_deflate.h"
@@ -106,8 +107,7 @@ static void gateway_receive(struct gateway *gateway, struct client *client)
 {
     switch ((enum errand)client->errand) {
     case ERRAND_PLACE:
-        client->placement->deadline_ns =
-            clock_monotonic_ns() + (int64_t)LIMIT_SNAPSHOT_WAIT_MS * NS_PER_MS;
+        placement_begin_wait(client->placement, clock_monotonic_ns());
         gateway_place_or_wait(gateway, client);
         return;
     case ERRAND_BURY:
@@ -174,11 +174,27 @@ static bool refuse(struct http_connection *connection, struct metric *metric, un
     return false;
 }
 
-static bool gateway_admit(struct gateway *gateway, struct http_connection *connection,
+/* What feeds the log is not what this endpoint is for. */
+static bool refuse_source(const struct entrance *entrance, struct http_connection *connection)
+{
+    const struct feed *feed = &entrance->gateway->feed;
+    char detail[LIMIT_REASON + 128];
+    snprintf(detail, sizeof detail, "%s does not feed this node now, but %s%s%s",
+             endpoint_names[entrance->endpoint], source_names[feed->source],
+             feed->reason[0] == '\0' ? "" : ": ", feed->reason);
+    return refuse(connection, entrance->gateway->refused_source, 503, detail);
+}
+
+static bool gateway_admit(const struct entrance *entrance, struct http_connection *connection,
                           uint64_t address)
 {
+    const struct gateway *gateway = entrance->gateway;
     if (gateway->draining)
         return refuse(connection, gateway->refused_draining, 503, "this node is leaving");
+    if (!gateway->open)
+        return refuse(connection, gateway->refused_starting, 503, "this node is starting");
+    if (!feed_serves(&gateway->feed, entrance->endpoint))
+        return refuse_source(entrance, connection);
     if (gateway->client_count >= gateway->options.policy.clients_max)
         return refuse(connection, gateway->refused_full, 503,
                       "this node has as many clients as it may have");
@@ -215,33 +231,28 @@ static bool gateway_read_token(struct gateway *gateway, struct http_connection *
 {
     char text[TOKEN_TEXT_MAX];
     bool present = false;
-    struct token token;
     bool read = http_query_find(query, "since", text, sizeof text, &present);
-    if (present && (!read || !token_read(slice_of(text), &token))) {
+    if (present && (!read || !token_read(slice_of(text), &placement->token))) {
         http_answer_problem(connection, 400, "since must be a token: STREAM.EPOCH.SEQ");
         return false;
     }
-    int64_t wait_ms = LIMIT_SNAPSHOT_WAIT_MS;
-    if (present && strcmp(token.stream, journal_stream(gateway->options.journal)) == 0) {
-        placement->has_token = true;
-        placement->token_epoch = token.epoch;
-        placement->token_seq = token.seq;
-        wait_ms = LIMIT_RESUME_WAIT_MS;
-    } else { /* a token of another stream is a fresh start, too */
-        metric_add(present ? gateway->not_resumed : gateway->joined, 1);
-    }
-    placement->deadline_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
+    placement->has_token = present;
+    placement->content = gateway->content;
+    placement_begin_wait(placement, clock_monotonic_ns());
+    if (!present)
+        metric_add(gateway->joined, 1);
     return true;
 }
 
 static void gateway_handshake(void *context, struct http_connection *connection,
                               const struct http_head *request)
 {
-    struct gateway *gateway = context;
+    const struct entrance *entrance = context;
+    struct gateway *gateway = entrance->gateway;
     uint64_t address = address_hash(gateway, connection);
     bool batch = false;
     struct slice early;
-    if (!gateway_admit(gateway, connection, address))
+    if (!gateway_admit(entrance, connection, address))
         return;
     struct placement *placement = placement_create();
     placement->snapshot_wanted = true;
@@ -256,7 +267,7 @@ static void gateway_handshake(void *context, struct http_connection *connection,
     placement->is_new = true;
     placement->socket = tcp_detach(http_upgrade(connection, request, compression, &early));
     buffer_append_slice(&placement->early, early);
-    struct client *client = client_create(form, placement);
+    struct client *client = client_create(form, entrance->endpoint, placement);
     client->expires_us = http_granted(connection)->expires_us;
     gateway_add(gateway, client, address);
     gateway_place_or_wait(gateway, client);
@@ -274,6 +285,8 @@ static void gateway_make_metrics(struct gateway *gateway)
     gateway->refused_full = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"full\"");
     gateway->refused_address = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"address\"");
     gateway->refused_draining = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"draining\"");
+    gateway->refused_starting = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"starting\"");
+    gateway->refused_source = metric_series(METRIC_CLIENTS_REFUSED, "reason=\"source\"");
 }
 
 static void gateway_start_workers(struct gateway *gateway)
@@ -286,13 +299,28 @@ static void gateway_start_workers(struct gateway *gateway)
         gateway->workers[gateway->worker_count] = worker_create(gateway);
 }
 
+static bool entrance_is_there(void *context)
+{
+    const struct entrance *entrance = context;
+    return entrance->gateway->feed.enabled[entrance->endpoint];
+}
+
 static void gateway_add_routes(struct gateway *gateway)
 {
+    static const char *const paths[ENDPOINT_COUNT] = {
+        [ENDPOINT_EXCHANGE] = "/ws/exchange",
+        [ENDPOINT_KAFKA] = "/ws/kafka",
+        [ENDPOINT_REDIS] = "/ws/redis",
+    };
     struct http_server *server = gateway->options.server;
-    http_server_route(server, &(struct http_route){.path = "/ws/exchange",
-                                                   .handler = gateway_handshake,
-                                                   .context = gateway,
-                                                   .websocket = true});
+    for (enum endpoint each = ENDPOINT_EXCHANGE; each < ENDPOINT_COUNT; each++) {
+        gateway->entrances[each] = (struct entrance){.gateway = gateway, .endpoint = each};
+        http_server_route(server, &(struct http_route){.path = paths[each],
+                                                       .handler = gateway_handshake,
+                                                       .context = &gateway->entrances[each],
+                                                       .websocket = true,
+                                                       .there = entrance_is_there});
+    }
     http_server_route(
         server,
         &(struct http_route){.path = "/ws/info", .handler = discovery_answer, .context = gateway});
@@ -304,6 +332,8 @@ struct gateway *gateway_create(const struct gateway_options *options)
     assert(options->send_buffer >= 1024 && policy->heartbeat_ms > 0 && policy->max_lag_ms > 0);
     struct gateway *gateway = memory_alloc(sizeof *gateway);
     gateway->options = *options;
+    gateway->open = journal_stream(options->journal)[0] != '\0';
+    feed_read(&gateway->feed, &options->feed);
     if (options->batch_interval_ms > policy->max_lag_ms / BATCH_LAG_SHARE)
         gateway->options.batch_interval_ms = policy->max_lag_ms / BATCH_LAG_SHARE;
     random_bytes(&gateway->seed, sizeof gateway->seed);
@@ -327,6 +357,39 @@ void gateway_change(struct gateway *gateway, const struct gateway_policy *policy
     gateway->options.policy = *policy; /* workers read their own copies */
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_change(gateway->workers[i], policy);
+}
+
+void gateway_feed_changed(struct gateway *gateway, const struct gateway_feed *feed)
+{
+    struct feed former = gateway->feed;
+    feed_read(&gateway->feed, feed);
+    bool notify = gateway->feed.source != former.source;
+    if (notify || strcmp(gateway->feed.mode, former.mode) != 0)
+        snapshots_forget(gateway->snapshots); /* their hello says what was */
+    for (enum endpoint each = ENDPOINT_EXCHANGE; each < ENDPOINT_COUNT; each++)
+        notify |= feed_serves(&gateway->feed, each) != feed_serves(&former, each);
+    for (uint32_t i = 0; notify && i < gateway->worker_count; i++)
+        worker_notify(gateway->workers[i], notice_create(&gateway->feed));
+}
+
+bool gateway_is_open(const struct gateway *gateway)
+{
+    return gateway->open;
+}
+
+void gateway_start_over(struct gateway *gateway)
+{
+    gateway->open = true;
+    gateway->content++;
+    forms_start_over(gateway->forms);
+    snapshots_forget(gateway->snapshots);
+    for (uint32_t i = 0; i < gateway->worker_count; i++)
+        worker_start_over(gateway->workers[i], gateway->content);
+    log_info("gateway", log_text("msg", "clients start over"),
+             log_text("stream", journal_stream(gateway->options.journal)),
+             log_int("next", journal_next(gateway->options.journal)),
+             log_int("clients", gateway->client_count));
+    gateway_retry(gateway);
 }
 
 /* The workers have ended, and with them every connection but those that no worker ever took. */

@@ -3,7 +3,9 @@
  * Clients: the handshake at /ws/exchange, hello, snapshot, resume, the live stream, heartbeats, the
  * slow, and discovery at /ws/info. A client is a cursor into a log of frames and a few bytes of its
  * own: every message was encoded and framed once, and goes from the log straight to the kernel.
- * Joiners share one immutable snapshot blob.
+ * Joiners share one immutable snapshot blob. /ws/kafka and /ws/redis are /ws/exchange on condition:
+ * 404 while not enabled, 503 while another source feeds, closed with 1013 when theirs feeds no
+ * more.
  *
  * What a client is owed, in this order, always cut at frame boundaries only:
  * - pending: its own frames (hello, pong, close, heartbeat), the rest of a frame cut by a short
@@ -42,16 +44,17 @@ struct gateway_policy { /* what may change while clients are served */
 
 /* What feeds this node's log, as `hello`, `source` and /ws/info tell it. */
 struct gateway_feed {
-    const char *source; /* "direct", "peer", "kafka", "redis" */
-    const char *mode;   /* "websocket", "kafka", "redis", "kafka+redis" */
-    const char *reason; /* of the last change; a clause; "": none */
-    bool kafka, redis;  /* enabled: /ws/kafka, /ws/redis are there */
+    const char *source; /* "direct", "peer", "kafka", "redis"; NULL: "direct" */
+    const char *mode;   /* "websocket", "kafka", "redis", "kafka+redis"; NULL: "websocket" */
+    const char
+        *reason;       /* of the last change; a clause, cut at LIMIT_REASON bytes; "", NULL: none */
+    bool kafka, redis; /* enabled: /ws/kafka, /ws/redis are there */
 };
 
 struct gateway_options {
     struct loop *loop;          /* borrowed, like all below */
-    struct http_server *server; /* gets the routes /ws/exchange and /ws/info */
-    struct journal *journal;
+    struct http_server *server; /* gets the routes /ws/exchange, /ws/kafka, /ws/redis, /ws/info */
+    struct journal *journal;    /* its stream is "": nothing to be served yet (gateway_is_open) */
     struct keeper *keeper;
     const char *node;             /* id; JSON-safe */
     const char *public_url;       /* "" : from the request's Host */
@@ -77,22 +80,30 @@ void gateway_destroy(struct gateway *gateway);
 void gateway_change(struct gateway *gateway, const struct gateway_policy *policy);
 
 /*
- * What feeds the log has changed: every client is told `source` if the source is another one, at
- * its next frame boundary; clients of an endpoint whose source feeds no more are closed with 1013.
- * Texts are copied.
+ * What feeds the log has changed: every client is told `source` if the source is another one than
+ * it was told last, at its next frame boundary (who is about to get `hello` is told by that alone);
+ * a client that takes nothing meanwhile is told the last of several changes. Clients of an endpoint
+ * whose source feeds no more, or is not enabled any more, are closed with 1013. Another mode is
+ * told to nobody but those who come. Texts are copied.
  */
 void gateway_feed_changed(struct gateway *gateway, const struct gateway_feed *feed);
 
 /*
- * Nothing can be served yet: new clients get 503 with Retry-After. So from the start until the
- * first gateway_start_over.
+ * False: nothing can be served yet, and new clients get 503 with Retry-After. So from the start
+ * until the first gateway_start_over, unless the journal had its name at gateway_create.
  */
 bool gateway_is_open(const struct gateway *gateway);
 
 /*
  * The journal has another content or name (journal_take, journal_restart), and the keeper fits it:
- * every client is told `hello` again, with a snapshot, and goes on from there. Messages of the
- * former log that a client was already owed may still reach it before that, whole and in order.
+ * every client is told `hello` again (resumed false), with a snapshot unless it asked for none, and
+ * goes on from there; no `skipped`. Messages of the former log that a client was already owed reach
+ * it before that, whole and in order, as long as it takes them without waiting; what it does not
+ * take within 100 ms, and a snapshot under way, is given up. Tokens of clients that wait are judged
+ * by the new log. May be called again at once; of several in a row a client may see the last alone.
+ *
+ * To be called right after the change: before another record is appended, and before the loop goes
+ * on.
  */
 void gateway_start_over(struct gateway *gateway);
 

@@ -17,13 +17,28 @@ struct placement *placement_create(void)
     return placement;
 }
 
+void placement_unanswer(struct placement *placement)
+{
+    cursor_detach(&placement->cursor);
+    cursor_detach(&placement->form_cursor);
+    snapshot_unref(placement->snapshot);
+    placement->snapshot = NULL;
+    placement->refusal = NULL;
+    placement->near_end = false;
+    buffer_clear(&placement->greeting);
+}
+
+void placement_begin_wait(struct placement *placement, int64_t now_ns)
+{
+    int64_t wait_ms = placement->has_token ? LIMIT_RESUME_WAIT_MS : LIMIT_SNAPSHOT_WAIT_MS;
+    placement->deadline_ns = now_ns + wait_ms * NS_PER_MS;
+}
+
 void placement_destroy(struct placement *placement)
 {
     if (placement == NULL)
         return;
-    cursor_detach(&placement->cursor);
-    cursor_detach(&placement->form_cursor);
-    snapshot_unref(placement->snapshot);
+    placement_unanswer(placement);
     buffer_release(&placement->early);
     buffer_release(&placement->greeting);
     memory_free(placement);
@@ -44,8 +59,8 @@ static void placement_attach(struct gateway *gateway, struct placement *placemen
 static bool placement_resume(struct gateway *gateway, struct placement *placement, enum form form)
 {
     struct journal *journal = gateway->options.journal;
-    int64_t next = placement->token_seq + 1;
-    if (journal_epoch_at(journal, placement->token_seq) != placement->token_epoch)
+    int64_t next = placement->token.seq + 1;
+    if (journal_epoch_at(journal, placement->token.seq) != placement->token.epoch)
         return false; /* also when the record behind it is no longer held: no epoch is 0 */
     hello_append(gateway, &placement->greeting, next, true);
     placement_attach(gateway, placement, form, next);
@@ -56,10 +71,10 @@ static bool placement_resume(struct gateway *gateway, struct placement *placemen
 static void append_skipped(struct placement *placement, int64_t to)
 {
     char text[128];
-    if (placement->token_seq >= to)
+    if (placement->sent_seq >= to)
         return; /* it missed nothing: hello alone says that it starts over */
     int size = snprintf(text, sizeof text, "{\"type\":\"skipped\",\"from\":%lld,\"to\":%lld}",
-                        (long long)placement->token_seq + 1, (long long)to);
+                        (long long)placement->sent_seq + 1, (long long)to);
     frame_append(&placement->greeting, WS_TEXT, (struct slice){.data = text, .size = (size_t)size});
 }
 
@@ -68,7 +83,7 @@ static bool placement_join(struct gateway *gateway, struct placement *placement,
 {
     int64_t next = journal_next(gateway->options.journal);
     if (placement->snapshot_wanted) {
-        int64_t from_seq = placement->moved_ahead ? placement->token_seq : 0;
+        int64_t from_seq = placement->moved_ahead ? placement->sent_seq : 0;
         placement->snapshot = snapshot_get(gateway->snapshots, from_seq, form);
         if (placement->snapshot == NULL) {
             if (now_ns < placement->deadline_ns)
@@ -90,19 +105,35 @@ static bool placement_join(struct gateway *gateway, struct placement *placement,
     return true;
 }
 
+/* Asked of the former content: where it stood there means nothing here, and it begins to wait. A
+ * token is judged by itself. */
+static void placement_renew(struct placement *placement, uint32_t content, int64_t now_ns)
+{
+    if (placement->content == content)
+        return;
+    placement->content = content;
+    placement->moved_ahead = false;
+    if (!placement->has_token)
+        placement_begin_wait(placement, now_ns);
+}
+
 /* A token that is ahead of this node is waited for; any other is judged at once. */
 bool placement_decide(struct gateway *gateway, struct placement *placement, enum form form,
                       int64_t now_ns)
 {
+    placement_renew(placement, gateway->content, now_ns);
+    placement->source = (uint8_t)gateway->feed.source;
     if (placement->has_token) {
-        bool ahead = placement->token_seq >= journal_next(gateway->options.journal);
+        const struct journal *journal = gateway->options.journal;
+        bool ours = strcmp(placement->token.stream, journal_stream(journal)) == 0;
+        bool ahead = ours && placement->token.seq >= journal_next(journal);
         if (ahead && now_ns < placement->deadline_ns)
             return false;
-        if (!ahead && placement_resume(gateway, placement, form))
+        if (ours && !ahead && placement_resume(gateway, placement, form))
             return true;
         metric_add(gateway->not_resumed, 1);
-        placement->has_token = false;
-        placement->deadline_ns = now_ns + (int64_t)LIMIT_SNAPSHOT_WAIT_MS * NS_PER_MS;
+        placement->has_token = false; /* of another stream: a fresh start, too */
+        placement_begin_wait(placement, now_ns);
     }
     return placement_join(gateway, placement, form, now_ns);
 }

@@ -23,6 +23,7 @@ struct snapshot {
     int64_t seq;   /* it holds up to here; live goes on with seq + 1 */
     int64_t first; /* the journal's, when it was built */
     int64_t built_ns;
+    bool former;                      /* not true any more; the main thread's */
     struct buffer frames[FORM_COUNT]; /* hello, messages, snapshot_end: whole frames; empty: not
                                          asked for yet */
 };
@@ -31,7 +32,8 @@ struct snapshots {
     struct gateway *gateway;                 /* borrowed */
     struct snapshot *alive[LIMIT_SNAPSHOTS]; /* oldest first; one reference each */
     uint32_t count;
-    int64_t built_ns; /* the last one; 0: none yet */
+    int64_t built_ns;     /* the last one; 0: none yet */
+    int64_t forgotten_ns; /* when one was last allowed at once for what was forgotten; 0: never */
 };
 
 void frame_append(struct buffer *out, unsigned opcode, struct slice payload)
@@ -55,10 +57,10 @@ void hello_append(struct gateway *gateway, struct buffer *out, int64_t next, boo
     buffer_append_format(
         &hello,
         "\"version\":%d,\"node\":\"%s\",\"stream\":\"%s\",\"epoch\":%lld,\"next\":%lld,"
-        "\"source\":\"direct\",\"mode\":\"websocket\",\"resumed\":%s}",
+        "\"source\":\"%s\",\"mode\":\"%s\",\"resumed\":%s}",
         PROTOCOL_VERSION, options->node, journal_stream(options->journal),
         (long long)journal_epoch_at(options->journal, next - 1), (long long)next,
-        resumed ? "true" : "false");
+        source_names[gateway->feed.source], gateway->feed.mode, resumed ? "true" : "false");
     assert(!hello.overflowed);
     frame_append(out, FRAME_TEXT, buffer_slice(&hello));
     buffer_release(&hello);
@@ -163,18 +165,32 @@ void snapshots_destroy(struct snapshots *snapshots)
     memory_free(snapshots);
 }
 
-/* The newest stays: the next joiner may share it. */
+/* The newest stays, unless it is a former one: the next joiner may share it. */
 void snapshots_tick(struct snapshots *snapshots)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < snapshots->count; i++) {
         struct snapshot *snapshot = snapshots->alive[i];
-        if (i + 1 < snapshots->count && snapshot_unread(snapshot))
+        bool wanted = i + 1 == snapshots->count && !snapshot->former;
+        if (!wanted && snapshot_unread(snapshot))
             snapshot_destroy(snapshot);
         else
             snapshots->alive[kept++] = snapshot;
     }
     snapshots->count = kept;
+}
+
+void snapshots_forget(struct snapshots *snapshots)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    for (uint32_t i = 0; i < snapshots->count; i++)
+        snapshots->alive[i]->former = true;
+    if (snapshots->forgotten_ns == 0 ||
+        now_ns - snapshots->forgotten_ns >= (int64_t)LIMIT_SNAPSHOT_AGE_MS * NS_PER_MS) {
+        snapshots->forgotten_ns = now_ns;
+        snapshots->built_ns = 0;
+    }
+    snapshots_tick(snapshots);
 }
 
 /* What comes after it is in the journal, and will be for a while: the journal has not yet dropped
@@ -215,7 +231,7 @@ static struct snapshot *snapshots_choose(struct snapshots *snapshots, int64_t fr
 {
     int64_t now_ns = clock_monotonic_ns();
     struct snapshot *newest = snapshots->count == 0 ? NULL : snapshots->alive[snapshots->count - 1];
-    bool held = newest != NULL && snapshot_holds(snapshots, newest, from_seq);
+    bool held = newest != NULL && !newest->former && snapshot_holds(snapshots, newest, from_seq);
     if (held && snapshot_fresh(snapshots, newest, now_ns))
         return newest;
     bool young = snapshots->built_ns != 0 &&

@@ -55,6 +55,8 @@ struct worker {
     _Atomic int64_t oldest_ns; /* of what no round has sent yet; 0: nothing */
     _Atomic bool stopping, draining;
     _Atomic uint64_t policy;                   /* policy_pack */
+    _Atomic uint32_t content;                  /* the gateway's count */
+    _Atomic(struct notice *) notice;           /* owned by who takes it; NULL: none since then */
     uint32_t drain_spread_ms, drain_within_ms; /* written before `draining` */
     bool drained;                              /* its own: the order was obeyed */
 };
@@ -217,6 +219,47 @@ static void worker_tick(void *context)
     worker_count(worker);
 }
 
+/* ---- another content, another feed ---- */
+
+void worker_start_over(struct worker *worker, uint32_t content)
+{
+    /* Release: the new content, and that the former one is former, come before. */
+    atomic_store_explicit(&worker->content, content, memory_order_release);
+    loop_wake(worker->loop);
+}
+
+void worker_notify(struct worker *worker, struct notice *notice)
+{
+    /* Release: what it says comes before. Acquire: one that was not taken is freed here. */
+    memory_free(atomic_exchange_explicit(&worker->notice, notice, memory_order_acq_rel));
+    loop_wake(worker->loop);
+}
+
+/* Where the journal stood in the former content says nothing of who is slow in this one. */
+static void worker_obey_content(struct worker *worker)
+{
+    uint32_t content = atomic_load_explicit(&worker->content, memory_order_acquire);
+    if (content == worker->context.content)
+        return;
+    worker->context.content = content;
+    memset(worker->lag_marks, 0, sizeof worker->lag_marks);
+    for (size_t i = 0; i < worker->client_count; i++)
+        client_start_over(worker->clients[i]);
+    worker_schedule(worker);
+}
+
+static void worker_obey_notice(struct worker *worker)
+{
+    struct notice *notice = atomic_exchange_explicit(&worker->notice, NULL, memory_order_acq_rel);
+    if (notice == NULL)
+        return;
+    memory_free(worker->context.notice);
+    worker->context.notice = notice;
+    for (size_t i = 0; i < worker->client_count; i++)
+        client_check_feed(worker->clients[i]);
+    worker_schedule(worker);
+}
+
 /* ---- letters ---- */
 
 static void worker_add(struct worker *worker, struct client *client)
@@ -260,8 +303,10 @@ static void worker_obey_drain(struct worker *worker)
 static void worker_on_wake(void *context)
 {
     struct worker *worker = context;
-    struct letter *next;
-    for (struct letter *letter = mailbox_take(worker->mailbox); letter != NULL; letter = next) {
+    struct letter *next, *letter = mailbox_take(worker->mailbox);
+    worker_obey_content(worker); /* behind the taking: what a letter was written by is known now */
+    worker_obey_notice(worker);
+    for (; letter != NULL; letter = next) {
         next = letter->next;
         worker_receive(worker, (struct client *)letter);
     }
@@ -342,6 +387,7 @@ static void worker_make_metrics(struct worker *worker)
     context->too_many = metric_series(METRIC_CLIENT_ERRORS, "code=\"1013\"");
     context->too_much =
         metric_series(METRIC_CLIENT_ERRORS, "code=\"1008\",reason=\"says too much\"");
+    context->unfed = metric_series(METRIC_CLIENT_ERRORS, "code=\"1013\",reason=\"feed changed\"");
     context->expired = metric_series(METRIC_CLIENT_ERRORS, "code=\"1008\",reason=\"token ended\"");
     context->slow_snapshot = metric_series(METRIC_SLOW_CLIENTS, "action=\"snapshot\"");
     context->slow_disconnect = metric_series(METRIC_SLOW_CLIENTS, "action=\"disconnect\"");
@@ -358,6 +404,9 @@ struct worker *worker_create(struct gateway *gateway)
     worker->context.options = &gateway->options;
     worker_change(worker, &gateway->options.policy);
     worker_obey_policy(worker);
+    worker->context.content = gateway->content;
+    atomic_init(&worker->content, gateway->content);
+    worker->context.notice = notice_create(&gateway->feed);
     worker->context.journal = journal_log(gateway->options.journal);
     worker->context.inflater = ws_inflater_create(LIMIT_CLIENT_MESSAGE, LIMIT_INFLATE_WAITING);
     worker->mailbox = mailbox_create();
@@ -387,6 +436,9 @@ void worker_stop(struct worker *worker)
 void worker_destroy(struct worker *worker)
 {
     (void)mailbox_take(worker->mailbox); /* what it was given last is in the gateway's list */
+    /* Relaxed: its thread has been joined. */
+    memory_free(atomic_load_explicit(&worker->notice, memory_order_relaxed));
+    memory_free(worker->context.notice);
     ws_inflater_destroy(worker->context.inflater);
     mailbox_destroy(worker->mailbox);
     memory_free(worker->clients);

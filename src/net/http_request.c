@@ -197,8 +197,11 @@ static void answer(struct http_connection *connection, const struct http_route *
 
 void http_request_handle(struct http_connection *connection, const struct http_head *request)
 {
+    const struct http_route *route = route_find(connection->server, request->path);
     begin(connection, request);
-    answer(connection, route_find(connection->server, request->path), request);
+    if (route != NULL && route->there != NULL && !route->there(route->context))
+        route = NULL;
+    answer(connection, route, request);
     assert(connection->answered);
     connection->request = NULL;
 }

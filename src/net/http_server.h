@@ -38,6 +38,8 @@ struct http_route {
     bool prefix;      /* every path that starts so; the longest match wins, an exact one always */
     bool open;        /* nobody is asked whether it is granted */
     bool same_origin; /* pages of other origins may not read it, whichever are allowed */
+    /* Asked at each request: false, and nothing is served at this path (404). NULL: always there */
+    bool (*there)(void *context);
 };
 
 /* What an asker may do. The texts are static, or live until the next request is asked about. */
