@@ -212,6 +212,7 @@ fi
 
 job install step tools/install.sh test
 job venv step tools/venv.sh
+job kafka step tools/kafka.sh
 static_jobs
 job shellcheck one tools/lint.sh shell
 job cppcheck one limited tools/lint.sh cppcheck

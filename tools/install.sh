@@ -28,6 +28,7 @@ libyaml-dev
 zlib1g-dev
 libzstd-dev
 libjansson-dev
+librdkafka-dev
 libcmocka-dev
 ca-certificates
 python3
@@ -53,6 +54,9 @@ debootstrap
 chromium|-
 fonts-dejavu-core
 tinyproxy-bin
+default-jre-headless
+maven
+kcat
 '
 
 peers_set='

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.append(os.path.join(os.path.dirname(HERE), "show"))  # kafka.py
 
 from harness import ALONE, LISTEN, Node, replay, wait_until  # noqa: E402
+from kafka import Broker  # noqa: E402
 from prometheus import Metrics  # noqa: E402
 from stream import collect_played  # noqa: E402
 
@@ -45,3 +48,10 @@ def quiet():
     with Node("serve", *LISTEN, *ALONE, "--set", "stream.heartbeat=100ms", "--set",
               "node.id=quiet-1") as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """Apache Kafka for tests that do it no harm; each uses a topic of its own."""
+    with Broker() as running_broker:
+        yield running_broker
