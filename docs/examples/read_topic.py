@@ -87,7 +87,9 @@ class Reader:
 
     def take(self, record):
         """A record of the topic. Returns its message when it counts, else None."""
-        headers = {name: value.decode() for name, value in record.headers()}
+        headers = {name: value.decode() for name, value in record.headers() or []}
+        if "tw-type" not in headers:
+            return None  # not tickwire's
         kind, epoch = headers["tw-type"], int(headers["tw-epoch"])
         message = json.loads(record.value())
         if kind == "barrier":
@@ -107,12 +109,12 @@ class Reader:
 
     def begin(self, record):
         """Before anything else: the position to go to and read from, when this record tells it."""
-        headers = dict(record.headers())
-        message = json.loads(record.value())
-        if headers["tw-type"] == b"beacon":
+        kind = dict(record.headers() or []).get("tw-type")
+        message = json.loads(record.value()) if kind in (b"beacon", b"barrier") else {}
+        if kind == b"beacon":
             self.epoch, self.seq = message["epoch"], message["seq"]
             return message["position"]
-        if headers["tw-type"] == b"barrier" and "start" in message:
+        if "start" in message:
             return record.offset()
         return None
 
