@@ -45,6 +45,8 @@ SHOWS = [
     ("stall", True, "silence is noticed within stale_after, at its scope; quiet is never stale"),
     ("faults", True, "every fault on three exchanges at once: what is missing, and only then"),
     ("limits", True, "no limit of an exchange is broken: restarts, bans, reloads, many symbols"),
+    ("kafka-integrity", True, "what is in Kafka is what clients got: bytes, order, keys, headers"),
+    ("kafka-secure", True, "a broker with TLS, passwords, ACLs; what is wrong is told, secrets not"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
     ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),
@@ -105,7 +107,7 @@ def main():
         return 2
     if not arguments:
         for name, in_ci, text in SHOWS:
-            print(f"{name:<14}{'' if in_ci else '(by hand) '}{text}")
+            print(f"{name:<16}{'' if in_ci else '(by hand) '}{text}")
         return 0
     passed = [run(name, ci) for name in names or [name for name, in_ci, _ in SHOWS if in_ci]]
     return 0 if all(passed) else 1
