@@ -51,9 +51,10 @@ struct carrier_reader {
     void (*state)(void *context, const struct state_note *state);
     /* All that the carrier held when it began has been given. Once for each `began`. */
     void (*caught_up)(void *context);
+    void *context; /* of the above; borrowed until close */
     /* Any thread: there is something for poll. NULL: poll is called often anyway. */
-    void (*wake)(void *context);
-    void *context; /* borrowed until close */
+    void (*wake)(void *wake_context);
+    void *wake_context; /* borrowed until close */
 };
 
 enum carrier_result {
