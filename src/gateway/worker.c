@@ -225,14 +225,14 @@ void worker_start_over(struct worker *worker, uint32_t content)
 {
     /* Release: the new content, and that the former one is former, come before. */
     atomic_store_explicit(&worker->content, content, memory_order_release);
-    loop_wake(worker->loop);
+    waker_wake(worker->waker);
 }
 
 void worker_notify(struct worker *worker, struct notice *notice)
 {
     /* Release: what it says comes before. Acquire: one that was not taken is freed here. */
     memory_free(atomic_exchange_explicit(&worker->notice, notice, memory_order_acq_rel));
-    loop_wake(worker->loop);
+    waker_wake(worker->waker);
 }
 
 /* Where the journal stood in the former content says nothing of who is slow in this one. */
