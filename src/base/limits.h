@@ -87,6 +87,25 @@
 #define LIMIT_KEY (LIMIT_SYMBOL + 32)
 #define LIMIT_STATE (512 * KIBIBYTE) /* one state of an exchange and symbol, in a carrier */
 #define LIMIT_STATES 32768           /* of one stream */
+#define LIMIT_NODE_ID 256            /* of a node or a leadership, terminated */
+#define LIMIT_NOTE 2048              /* text of a barrier or beacon */
+
+/* kafka */
+#define LIMIT_KAFKA_MESSAGE (LIMIT_RECORD + 64 * KIBIBYTE) /* with key, headers and framing */
+#define LIMIT_KAFKA_HEADERS 32 /* of a record; one with more is none of ours */
+#define LIMIT_KAFKA_PROPERTIES 128
+#define LIMIT_KAFKA_TAIL 100000 /* records looked at first for a place to begin */
+#define LIMIT_KAFKA_TURN 256    /* records that one poll hands over */
+#define LIMIT_KAFKA_TURN_BYTES MEBIBYTE
+#define LIMIT_KAFKA_UNSENT 8192 /* records that the producer holds; more are refused */
+#define LIMIT_KAFKA_UNSENT_BYTES (32 * MEBIBYTE)
+#define LIMIT_KAFKA_UNREAD_BYTES (64 * MEBIBYTE) /* fetched, and not polled yet */
+#define LIMIT_KAFKA_ANSWER_MS 1000 /* a broker that has not answered by then has failed */
+#define LIMIT_KAFKA_PROBE_MS 250   /* from one look at the broker to the next */
+#define LIMIT_KAFKA_STALL_MS 1500  /* writes unanswered, or records unread */
+#define LIMIT_KAFKA_RETRY_MS 50
+#define LIMIT_KAFKA_REFUSED_MS 5000 /* after what only a person can mend */
+#define LIMIT_KAFKA_LOG_LINES 10    /* of the library, in ten seconds */
 
 /* cluster */
 #define LIMIT_PENDING (16 * MEBIBYTE) /* written and not read back; more turns direct */

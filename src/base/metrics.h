@@ -49,6 +49,18 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(FENCED, "fenced_records_total", METRIC_COUNTER, "Records of an older epoch, dropped")        \
     X(REPEATED, "repeated_records_total", METRIC_COUNTER, "Records already read, dropped")         \
     X(EARLY, "sequence_gaps_total", METRIC_COUNTER, "Records ahead of their turn, dropped")        \
+    X(CARRIER_READ, "carrier_records_read_total", METRIC_COUNTER,                                  \
+      "Records and notes that a carrier gave, by carrier and kind")                                \
+    X(CARRIER_SKIPPED, "carrier_records_skipped_total", METRIC_COUNTER,                            \
+      "Records in a carrier that are none of ours or malformed, by reason")                        \
+    X(CARRIER_WRITTEN, "carrier_records_written_total", METRIC_COUNTER,                            \
+      "Records and notes that a carrier was given, by result")                                     \
+    X(CARRIER_ACKNOWLEDGED, "carrier_acknowledged_seconds", METRIC_HISTOGRAM,                      \
+      "From a write to a carrier to its acknowledgement")                                          \
+    X(CARRIER_STATE, "carrier_state", METRIC_GAUGE,                                                \
+      "State of a carrier: 0 connecting, 1 up, 2 failed")                                          \
+    X(CARRIER_BREAKS, "carrier_breaks_total", METRIC_COUNTER,                                      \
+      "Times that a carrier was up and failed")                                                    \
     X(RECORDS_UNREADABLE, "records_unreadable_total", METRIC_COUNTER,                              \
       "Accepted records that the keeper could not read")                                           \
     X(EXCHANGE_LATENCY, "exchange_latency_seconds", METRIC_HISTOGRAM,                              \

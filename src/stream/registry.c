@@ -2,10 +2,12 @@
 /* The carriers there are, one row each. */
 #include "stream/stream.h"
 
+#include "stream/kafka/kafka_carrier.h"
 #include "stream/memory/memory_carrier.h"
 
 static const struct carrier_kind *const carrier_kinds[] = {
     &memory_carrier_kind,
+    &kafka_carrier_kind,
 };
 
 size_t carrier_kind_count(void)

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A lock guards what the two threads share. It is never held over a call of the library, whose
+ * threads take it when they wake us. */
+#include "stream/kafka/kafka_link.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#define WHOLE_PROBE 4 /* one probe in so many looks at the topic's shape */
+
+struct kafka_link {
+    struct kafka_config *config; /* owned; the helper's */
+
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t changed;
+    kafka_wake_fn *wake; /* NULL: closed */
+    void *context;
+    bool woken; /* since the last report was taken */
+    bool closing, discarded;
+    struct kafka_report report;
+};
+
+/* What only the helper knows. */
+struct helper {
+    struct kafka_link *link;
+    struct kafka_session *session;
+    bool ready; /* it was given to the carrier */
+    unsigned probes;
+};
+
+/* Helpers there are, for who waits for their end. */
+static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
+static int helper_count;
+
+static void wake_carrier(void *context)
+{
+    struct kafka_link *link = context;
+    pthread_mutex_lock(&link->lock);
+    if (!link->woken && link->wake != NULL) {
+        link->woken = true;
+        link->wake(link->context);
+    }
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* Until told to do something else, or for so long. */
+static void wait_ms(struct kafka_link *link, int64_t ms)
+{
+    int64_t until_ns = clock_monotonic_ns() + ms * 1000000;
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    int result = 0;
+    pthread_mutex_lock(&link->lock);
+    while (!link->closing && !link->discarded && result == 0)
+        result = pthread_cond_timedwait(&link->changed, &link->lock, &until);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* Nothing is told of a session that is not wanted any more. A failure that was not taken yet stays
+ * one, unless a new session makes it good. */
+static void tell(struct kafka_link *link, const struct kafka_report *report)
+{
+    struct kafka_report *kept = &link->report;
+    pthread_mutex_lock(&link->lock);
+    if (!link->discarded && !link->closing) {
+        struct kafka_session *session = kept->session;
+        if (report->session != NULL || report->failed || !kept->failed)
+            *kept = *report;
+        if (report->session == NULL)
+            kept->session = session;
+    }
+    pthread_mutex_unlock(&link->lock);
+    wake_carrier(link);
+}
+
+static void tell_failure(struct kafka_link *link, const struct err *err)
+{
+    struct kafka_report report = {.failed = true};
+    if (!slice_copy(slice_of(err->text), report.error, sizeof report.error))
+        report.error[0] = '\0';
+    tell(link, &report);
+}
+
+static void open_session(struct helper *helper)
+{
+    struct kafka_link *link = helper->link;
+    struct err err = {0};
+    struct kafka_report report = {.probed = true};
+    int result = 0;
+    if (helper->session == NULL)
+        result = kafka_session_create(link->config, wake_carrier, link, &helper->session, &err);
+    if (result == 0)
+        result = kafka_session_prepare(helper->session, link->config, &report.probe, &err);
+    if (result == 0) {
+        helper->ready = true;
+        report.session = helper->session;
+        tell(link, &report);
+        return;
+    }
+    tell_failure(link, &err);
+    wait_ms(link, result == -EAGAIN ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
+}
+
+static void look_after_session(struct helper *helper)
+{
+    struct kafka_link *link = helper->link;
+    struct err err = {0};
+    struct kafka_report report = {.probed = true};
+    bool whole = ++helper->probes % WHOLE_PROBE == 0;
+    if (kafka_session_probe(helper->session, link->config, whole, &report.probe, &err) == 0)
+        tell(link, &report);
+    else
+        tell_failure(link, &err);
+}
+
+static bool take_orders(struct helper *helper)
+{
+    struct kafka_link *link = helper->link;
+    pthread_mutex_lock(&link->lock);
+    bool closing = link->closing, discarded = link->discarded;
+    pthread_mutex_unlock(&link->lock);
+    if (closing || discarded) {
+        kafka_session_destroy(helper->session);
+        helper->session = NULL;
+        helper->ready = false;
+    }
+    pthread_mutex_lock(&link->lock);
+    if (discarded)
+        link->discarded = false;
+    pthread_mutex_unlock(&link->lock);
+    return !closing;
+}
+
+static void count_helper(int difference)
+{
+    pthread_mutex_lock(&count_lock);
+    helper_count += difference;
+    pthread_cond_broadcast(&count_changed);
+    pthread_mutex_unlock(&count_lock);
+}
+
+static void destroy_link(struct kafka_link *link)
+{
+    pthread_mutex_destroy(&link->lock);
+    pthread_cond_destroy(&link->changed);
+    kafka_config_destroy(link->config);
+    memory_free(link);
+}
+
+static void *help(void *context)
+{
+    struct helper helper = {.link = context};
+    while (take_orders(&helper)) {
+        if (!helper.ready) {
+            open_session(&helper);
+            continue;
+        }
+        wait_ms(helper.link, LIMIT_KAFKA_PROBE_MS);
+        pthread_mutex_lock(&helper.link->lock);
+        bool wanted = !helper.link->closing && !helper.link->discarded;
+        pthread_mutex_unlock(&helper.link->lock);
+        if (wanted)
+            look_after_session(&helper);
+    }
+    destroy_link(helper.link);
+    count_helper(-1);
+    return NULL;
+}
+
+/* Without signals: these are the main thread's. */
+static int start_thread(struct kafka_link *link)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    count_helper(1);
+    int result = pthread_create(&thread, &attributes, help, link);
+    if (result != 0)
+        count_helper(-1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -result;
+}
+
+int kafka_link_open(struct kafka_config *config, kafka_wake_fn *wake, void *context,
+                    struct kafka_link **ret_link, struct err *err)
+{
+    struct kafka_link *link = memory_alloc(sizeof *link);
+    pthread_condattr_t attributes;
+    link->config = config;
+    link->wake = wake;
+    link->context = context;
+    pthread_mutex_init(&link->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&link->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int result = start_thread(link);
+    if (result != 0) {
+        destroy_link(link);
+        return err_set(err, result, "no thread for the kafka carrier: %s", strerror(-result));
+    }
+    *ret_link = link;
+    return 0;
+}
+
+void kafka_link_close(struct kafka_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->closing = true;
+    link->wake = NULL;
+    pthread_cond_signal(&link->changed);
+    pthread_mutex_unlock(&link->lock);
+}
+
+void kafka_link_take(struct kafka_link *link, struct kafka_report *ret_report)
+{
+    pthread_mutex_lock(&link->lock);
+    *ret_report = link->report;
+    link->report = (struct kafka_report){0};
+    link->woken = false;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void kafka_link_discard(struct kafka_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->discarded = true;
+    link->report = (struct kafka_report){0};
+    pthread_cond_signal(&link->changed);
+    pthread_mutex_unlock(&link->lock);
+}
+
+bool kafka_carriers_settle(uint32_t timeout_ms)
+{
+    int64_t until_us = clock_wall_us() + (int64_t)timeout_ms * 1000;
+    struct timespec until = {.tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000};
+    int result = 0;
+    pthread_mutex_lock(&count_lock);
+    while (helper_count > 0 && result == 0)
+        result = pthread_cond_timedwait(&count_changed, &count_lock, &until);
+    bool settled = helper_count == 0;
+    pthread_mutex_unlock(&count_lock);
+    return settled;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a reader can begin: at the `start` of a beacon, from where on everything is there, states
+ * included. The first usable beacon of the topic's tail serves; when the tail holds none, what is
+ * before it is searched, ten times as much each time. A topic with barriers but without beacons is
+ * read from its beginning; one without both, or an empty one, holds nothing to begin with.
+ */
+#include "stream/kafka/kafka_priv.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+
+static void begin_at(struct kafka_carrier *kafka, const struct checkpoint *from)
+{
+    kafka->step = KAFKA_READING;
+    kafka->begun = true;
+    kafka->anew = false;
+    kafka->caught_up = false;
+    kafka->last.position = -1;
+    kafka->end = kafka->search.end;
+    kafka_reader_go(kafka, from->position);
+    log_info("kafka", log_text("msg", "reading begins"), log_text("topic", kafka->topic),
+             log_int("offset", from->position), log_int("end", kafka->end),
+             log_text("stream", from->stream), log_int("epoch", from->epoch),
+             log_int("seq", from->seq));
+    if (kafka->reader.began != NULL)
+        kafka->reader.began(kafka->reader.context, from);
+    if (kafka->state != CARRIER_UP && !kafka->stalled)
+        kafka_carrier_up(kafka);
+}
+
+static void begin_with_nothing(struct kafka_carrier *kafka)
+{
+    const struct kafka_search *search = &kafka->search;
+    struct checkpoint nothing = {.position = search->barrier ? search->low : search->end};
+    begin_at(kafka, &nothing);
+}
+
+/* The next part, before the last one. */
+static void widen(struct kafka_carrier *kafka)
+{
+    struct kafka_search *search = &kafka->search;
+    if (search->from <= search->low) {
+        begin_with_nothing(kafka);
+        return;
+    }
+    search->to = search->from;
+    search->tail *= 10;
+    search->from = search->end - search->tail;
+    if (search->tail > 10 * LIMIT_KAFKA_TAIL || search->from < search->low)
+        search->from = search->low;
+    kafka_reader_go(kafka, search->from);
+}
+
+void kafka_search_begin(struct kafka_carrier *kafka)
+{
+    struct kafka_search *search = &kafka->search;
+    int64_t low = kafka->probe.low, end = kafka->probe.high;
+    *search = (struct kafka_search){.low = low, .to = end, .end = end, .tail = LIMIT_KAFKA_TAIL};
+    search->from = end - low > LIMIT_KAFKA_TAIL ? end - LIMIT_KAFKA_TAIL : low;
+    kafka->step = KAFKA_SEARCHING;
+    if (search->from >= end)
+        begin_with_nothing(kafka);
+    else
+        kafka_reader_go(kafka, search->from);
+}
+
+void kafka_search_look(struct kafka_carrier *kafka, rd_kafka_message_t *message)
+{
+    struct kafka_search *search = &kafka->search;
+    struct kafka_name name;
+    if (message != NULL && message->offset < search->to) {
+        kafka->next = message->offset + 1;
+        enum kafka_verdict verdict =
+            kafka_reader_decode(kafka, message, UINT32_C(1) << KAFKA_BEACON, &name);
+        search->barrier = search->barrier || (verdict == KAFKA_GOOD && name.kind == KAFKA_BARRIER);
+        const struct checkpoint *start = &kafka->decoded.beacon.beacon.start;
+        if (verdict == KAFKA_GOOD && name.kind == KAFKA_BEACON && start->stream[0] != '\0' &&
+            start->position >= search->low) {
+            struct checkpoint from = *start;
+            begin_at(kafka, &from);
+            return;
+        }
+    }
+    if (message == NULL || message->offset + 1 >= search->to)
+        widen(kafka);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The topic's shape: whether it is there with one partition, and making it by an admin call
+ * (contract, section 5). These block, at most about LIMIT_KAFKA_ANSWER_MS a request. */
+#pragma once
+
+#include "stream/kafka/kafka_session.h"
+
+/* -ENOENT: there is no such topic; -EINVAL: it has more than one partition, or must not be seen;
+ * -EAGAIN: nobody answered, or its leader is being chosen. */
+int kafka_topic_check(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err) MUST_CHECK;
+
+/* One that somebody else makes at the same time is as good. Never 0: -EAGAIN when it was asked
+ * for, so that it is looked at again; -EINVAL when it is refused. */
+int kafka_topic_make(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err) MUST_CHECK;

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing. Everything goes to partition 0, through one idempotent producer, so the order of writes
+ * is the order in the topic. What the producer holds is little; the queue is the replica's own log.
+ */
+#include "stream/kafka/kafka_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define HEADERS 5
+#define VALUES (5 + HEADERS)
+
+/* One record of the topic. */
+struct item {
+    const char *stream;
+    int64_t epoch, seq; /* seq -1: a note */
+    struct slice type, key, text;
+};
+
+static rd_kafka_vu_t header(const char *name, struct slice value)
+{
+    rd_kafka_vu_t unit = {.vtype = RD_KAFKA_VTYPE_HEADER};
+    unit.u.header.name = name;
+    unit.u.header.val = value.data;
+    unit.u.header.size = (ssize_t)value.size;
+    return unit;
+}
+
+/* librdkafka takes pointers to what it won't change (it copies). */
+static void *unchanged(const char *data)
+{
+    void *pointer;
+    memcpy(&pointer, &data, sizeof pointer);
+    return pointer;
+}
+
+static rd_kafka_error_t *give(struct kafka_carrier *kafka, const struct item *item)
+{
+    char epoch[24], seq[24];
+    int epoch_size = snprintf(epoch, sizeof epoch, "%lld", (long long)item->epoch);
+    int seq_size = snprintf(seq, sizeof seq, "%lld", (long long)item->seq);
+    size_t count = 0;
+    rd_kafka_vu_t units[VALUES];
+    units[count++] =
+        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = kafka->session->write_topic};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY,
+                                     .u.mem = {unchanged(item->key.data), item->key.size}};
+    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE,
+                                     .u.mem = {unchanged(item->text.data), item->text.size}};
+    units[count++] = header("tw-stream", slice_of(item->stream));
+    units[count++] = header("tw-epoch", (struct slice){epoch, (size_t)epoch_size});
+    if (item->seq >= 0)
+        units[count++] = header("tw-seq", (struct slice){seq, (size_t)seq_size});
+    units[count++] = header("tw-type", item->type);
+    units[count++] = header("tw-node", slice_of(kafka->node));
+    assert(count <= VALUES);
+    return rd_kafka_produceva(kafka->session->producer, units, count);
+}
+
+static enum carrier_result refuse(struct kafka_carrier *kafka, rd_kafka_error_t *error)
+{
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        log_warn("kafka", log_text("msg", "a record was not taken, to be written again"),
+                 log_text("error", rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        metric_add(kafka->metrics.full, 1);
+        return CARRIER_FULL;
+    }
+    metric_add(kafka->metrics.down, 1);
+    return CARRIER_DOWN;
+}
+
+static enum carrier_result put(struct carrier *carrier, const struct item *item)
+{
+    struct kafka_carrier *kafka = (struct kafka_carrier *)carrier;
+    if (kafka->session == NULL || kafka->state != CARRIER_UP) {
+        metric_add(kafka->metrics.down, 1);
+        return CARRIER_DOWN;
+    }
+    rd_kafka_error_t *error = give(kafka, item);
+    if (error != NULL)
+        return refuse(kafka, error);
+    if (kafka->unanswered++ == 0)
+        kafka->answered_ns = clock_monotonic_ns();
+    metric_add(kafka->metrics.taken, 1);
+    return CARRIER_TAKEN;
+}
+
+enum carrier_result kafka_write(struct carrier *carrier, const struct record *record)
+{
+    return put(carrier, &(struct item){.stream = record->stream,
+                                       .epoch = record->epoch,
+                                       .seq = record->seq,
+                                       .type = record->type,
+                                       .key = record->key,
+                                       .text = record->text});
+}
+
+static enum carrier_result put_note(struct carrier *carrier, const char *stream, int64_t epoch,
+                                    struct slice type, struct slice text)
+{
+    return put(carrier, &(struct item){.stream = stream,
+                                       .epoch = epoch,
+                                       .seq = -1,
+                                       .type = type,
+                                       .key = SLICE("tickwire"),
+                                       .text = text});
+}
+
+enum carrier_result kafka_write_barrier(struct carrier *carrier, const struct barrier *barrier)
+{
+    struct buffer *note = &((struct kafka_carrier *)carrier)->note;
+    buffer_clear(note);
+    note_write_barrier(barrier, note);
+    assert(!note->overflowed);
+    return put_note(carrier, barrier->stream, barrier->epoch, SLICE("barrier"), buffer_slice(note));
+}
+
+enum carrier_result kafka_write_beacon(struct carrier *carrier, const struct beacon *beacon)
+{
+    struct buffer *note = &((struct kafka_carrier *)carrier)->note;
+    buffer_clear(note);
+    note_write_beacon(beacon, note);
+    assert(!note->overflowed);
+    return put_note(carrier, beacon->now.stream, beacon->now.epoch, SLICE("beacon"),
+                    buffer_slice(note));
+}
+
+enum carrier_result kafka_write_state(struct carrier *carrier, const struct state_note *state)
+{
+    return put_note(carrier, state->stream, state->epoch, SLICE("state"), state->text);
+}
+
+/* What is in flight is not called back: it could not be told apart from what was written. A stalled
+ * producer keeps what it has, since its answer is what ends the stall. */
+void kafka_forget(struct carrier *carrier)
+{
+    struct kafka_carrier *kafka = (struct kafka_carrier *)carrier;
+    if (kafka->session != NULL && !kafka->stalled)
+        rd_kafka_purge(kafka->session->producer,
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+/* ---- what comes back ---- */
+
+static void take_report(struct kafka_carrier *kafka, const rd_kafka_message_t *message)
+{
+    int64_t latency_us = rd_kafka_message_latency(message);
+    kafka->unanswered--;
+    kafka->answered_ns = clock_monotonic_ns();
+    if (message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE)
+        return;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        metric_add(kafka->metrics.lost, 1);
+        log_warn("kafka", log_text("msg", "a record was not written, to be written again"),
+                 log_text("error", rd_kafka_err2str(message->err)));
+        return;
+    }
+    kafka->stalled = false;
+    if (latency_us >= 0) {
+        kafka->rtt_us = latency_us;
+        metric_observe(kafka->metrics.acknowledged, latency_us);
+    }
+}
+
+static void take_event(struct kafka_carrier *kafka, rd_kafka_t *handle, rd_kafka_event_t *event)
+{
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
+        kafka_trouble_add(&kafka->trouble, handle, event);
+        return;
+    }
+    if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_DR)
+        return;
+    const rd_kafka_message_t *message = rd_kafka_event_message_next(event);
+    while (message != NULL) {
+        take_report(kafka, message);
+        message = rd_kafka_event_message_next(event);
+    }
+}
+
+static void drain(struct kafka_carrier *kafka, rd_kafka_t *handle, rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 0);
+    while (event != NULL) {
+        take_event(kafka, handle, event);
+        rd_kafka_event_destroy(event);
+        event = rd_kafka_queue_poll(queue, 0);
+    }
+}
+
+void kafka_writer_poll(struct kafka_carrier *kafka)
+{
+    bool stalled = kafka->stalled;
+    drain(kafka, kafka->session->producer, kafka->session->write_events);
+    drain(kafka, kafka->session->consumer, kafka->session->read_events);
+    if (kafka->trouble.down || kafka->trouble.fatal) {
+        kafka_carrier_lose(kafka, kafka->trouble.text);
+        return;
+    }
+    int64_t age_ns = clock_monotonic_ns() - kafka->answered_ns;
+    if (kafka->state == CARRIER_UP && kafka->unanswered > 0 &&
+        age_ns > LIMIT_KAFKA_STALL_MS * INT64_C(1000000)) {
+        kafka->stalled = true;
+        kafka_carrier_stall(kafka, kafka->trouble.text[0] == '\0'
+                                       ? "what is written is not acknowledged"
+                                       : kafka->trouble.text);
+    } else if (stalled && !kafka->stalled) {
+        kafka_carrier_up(kafka);
+    }
+}
