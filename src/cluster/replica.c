@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define SAMPLE_MS 40
 #define TICK_MOST_MS 500 /* more time than that at once was not lived: the process was stopped */
 
 const char *const replica_mode_names[REPLICA_MODE_COUNT] = {
@@ -230,6 +231,9 @@ static void replica_live(struct replica *replica)
         lived_ns = TICK_MOST_MS * NS_PER_MS;
     replica->clock_ns = clock_ns;
     replica->now_ns += lived_ns;
+    if (replica->sample_count > 0 && replica->now_ns - replica->sampled_ns < SAMPLE_MS * NS_PER_MS)
+        return;
+    replica->sampled_ns = replica->now_ns;
     replica->samples[replica->sample_count++ % SAMPLES] =
         (struct sample){.seq = replica_written(replica), .ns = replica->now_ns};
 }

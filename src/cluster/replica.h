@@ -140,7 +140,8 @@ void replica_leave(struct replica *replica);
 
 /* ---- carriers ---- */
 
-/* For carrier_options.reader; wake stays the caller's. index: below REPLICA_CARRIERS. */
+/* For carrier_options.reader; wake and its context stay the caller's. index: below
+ * REPLICA_CARRIERS. */
 void replica_reader(struct replica *replica, size_t index, struct carrier_reader *ret_reader);
 
 /* It has been opened with that reader. Borrowed until replica_detach, which ends all use of it;

@@ -17,7 +17,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define WRITER_ID (2 * LIMIT_STREAM_ID)
 #define NODE_MAX 256
-#define SAMPLES 256 /* of what was written when, one a tick */
+#define SAMPLES 320 /* of what was written when: 12 s */
 
 /* Copied, and cut when it is too long. */
 static inline void keep_text(char *out, size_t size, const char *text)
@@ -119,6 +119,7 @@ struct replica {
     char writer_id[WRITER_ID];
     struct sample samples[SAMPLES]; /* a ring */
     uint32_t sample_count;
+    int64_t sampled_ns;
 
     /* shadow.c */
     struct journal *shadow;

@@ -35,7 +35,7 @@ struct collection {
     struct collected collected[LIMIT_EXCHANGES]; /* in the order of the settings */
     const char *names[LIMIT_EXCHANGES + 1];
     size_t count;
-    size_t index[LIMIT_EXCHANGES]; /* of those that are collected, into settings and collected */
+    size_t index[LIMIT_EXCHANGES]; /* of those that are enabled, into settings and collected */
 };
 
 /* ---- what the exchanges allow, over a restart ---- */
@@ -190,12 +190,12 @@ static int make_plan(const struct settings_exchange *settings, struct session_pl
     return 0;
 }
 
-static void list_collected(struct collection *collection)
+static void list_enabled(struct collection *collection)
 {
     const struct settings *settings = collection->options.settings;
     collection->count = 0;
     for (size_t i = 0; i < settings->exchange_count; i++) {
-        if (collection->collected[i].session == NULL)
+        if (!settings->exchanges[i].enabled)
             continue;
         collection->names[collection->count] = settings->exchanges[i].exchange->name;
         collection->index[collection->count++] = i;
@@ -232,7 +232,6 @@ static int open_session(struct collection *collection, size_t index, struct err 
     memory_free(symbols);
     if (collected->session == NULL)
         return err_wrap(err, name);
-    list_collected(collection);
     return 0;
 }
 
@@ -240,8 +239,6 @@ static void close_session(struct collection *collection, size_t index)
 {
     session_destroy(collection->collected[index].session);
     collection->collected[index].session = NULL;
-    collection->collected[index].returning = true;
-    list_collected(collection);
 }
 
 /* ---- reload ---- */
@@ -254,13 +251,14 @@ static int change_session(struct collection *collection, size_t index, struct er
     struct symbol *symbols;
     if (session == NULL) {
         int result = settings->enabled ? open_session(collection, index, err) : 0;
-        if (result == 0 && settings->enabled && collection->started)
+        if (result == 0 && settings->enabled)
             session_start(collection->collected[index].session);
         return result;
     }
     if (!settings->enabled) {
         session_retire(session);
         close_session(collection, index);
+        collection->collected[index].returning = true;
         return 0;
     }
     int result = make_plan(settings, &plan, &symbols, err);
@@ -273,7 +271,8 @@ static int change_session(struct collection *collection, size_t index, struct er
 void collection_reload(struct collection *collection, const struct settings_reload *reload)
 {
     const struct settings *settings = collection->options.settings;
-    for (size_t i = 0; i < settings->exchange_count; i++) {
+    list_enabled(collection);
+    for (size_t i = 0; i < settings->exchange_count && collection->started; i++) {
         char prefix[64];
         struct err err = {0};
         const char *name = settings->exchanges[i].exchange->name;
@@ -308,30 +307,41 @@ int collection_create(const struct collection_options *options, struct collectio
     buffer_init(&collection->kept, STATE_MAX);
     buffer_init(&collection->written, STATE_MAX);
     int result = way_out_create(settings, &collection->proxy, err);
-    if (result == 0)
-        make_egresses(collection);
-    for (size_t i = 0; i < settings->exchange_count && result == 0; i++)
-        if (settings->exchanges[i].enabled)
-            result = open_session(collection, i, err);
     if (result < 0) {
         collection_destroy(collection);
         return result;
     }
+    make_egresses(collection);
+    list_enabled(collection);
     *ret_collection = collection;
     return 0;
 }
 
+/* All of them are there before the first of them says anything. */
 void collection_start(struct collection *collection)
 {
+    const struct settings *settings = collection->options.settings;
+    struct err err = {0};
     collection->started = true;
-    for (size_t i = 0; i < collection->count; i++)
-        session_start(collection->collected[collection->index[i]].session);
+    for (size_t i = 0; i < settings->exchange_count; i++)
+        if (settings->exchanges[i].enabled && open_session(collection, i, &err) < 0)
+            log_error("node", log_text("msg", "an exchange can't be collected"),
+                      log_text("error", err.text));
+    for (size_t i = 0; i < settings->exchange_count; i++)
+        if (collection->collected[i].session != NULL)
+            session_start(collection->collected[i].session);
 }
 
 void collection_leave(struct collection *collection)
 {
+    collection->started = false;
     for (size_t i = 0; i < LIMIT_EXCHANGES; i++)
         close_session(collection, i);
+}
+
+bool collection_is_started(const struct collection *collection)
+{
+    return collection->started;
 }
 
 void collection_destroy(struct collection *collection)
@@ -370,9 +380,13 @@ const struct settings_exchange *collection_settings(const struct collection *col
     return &collection->options.settings->exchanges[collection->index[index]];
 }
 
-void collection_describe(const struct collection *collection, size_t index,
+bool collection_describe(const struct collection *collection, size_t index,
                          struct session_info *ret_info)
 {
     assert(index < collection->count);
-    session_describe(collection->collected[collection->index[index]].session, ret_info);
+    const struct session *session = collection->collected[collection->index[index]].session;
+    if (session == NULL)
+        return false;
+    session_describe(session, ret_info);
+    return true;
 }

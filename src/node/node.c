@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything is opened in the order of the data's way, and closed in reverse. */
-#include "node/node.h"
+#include "node/node_priv.h"
 
-#include "admin/admin.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "gateway/gateway.h"
-#include "keeper/keeper.h"
-#include "node/collection.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -20,68 +16,52 @@
 #define DRAIN_TICK_MS 20
 #define FILES_RESERVED 200  /* descriptors that clients may not use: exchanges, logs, listeners */
 #define HTTP_CONNECTIONS 64 /* beyond the clients: handshakes under way, probes, metrics */
-#define FIRST_EPOCH 1
 #define NS_PER_MS 1000000
-
-struct node {
-    struct node_options options;
-    int64_t started_us;
-    bool draining;
-    int64_t drain_until_ns;
-    uint32_t clients_max;
-    struct timer *drain_timer;
-    struct http_server *server;
-    struct journal *journal;
-    struct keeper *keeper;
-    struct carrier *carrier;
-    struct sequencer *sequencer;
-    struct gateway *gateway;
-    struct admin *admin;
-    struct collection *collection;
-};
 
 /* ---- the stream ---- */
 
-static void node_accept(void *context, const struct record *record)
+static void node_collect(void *context, bool on)
 {
     struct node *node = context;
-    journal_append(node->journal, record);
+    if (on)
+        collection_start(node->collection);
+    else
+        collection_leave(node->collection);
 }
 
-static void node_barrier(void *context, const struct barrier *barrier)
+static struct gateway_feed gateway_feed_of(const struct node *node)
+{
+    struct replica_info info;
+    replication_describe(node->replication, &info);
+    return (struct gateway_feed){.source = info.source,
+                                 .mode = replication_mode(node->replication),
+                                 .reason = info.reason,
+                                 .kafka = node->options.settings->kafka.enabled};
+}
+
+static void node_changed(void *context)
 {
     struct node *node = context;
-    journal_barrier(node->journal, barrier->stream, barrier->epoch);
+    struct gateway_feed feed = gateway_feed_of(node);
+    gateway_feed_changed(node->gateway, &feed);
 }
 
-/* Alone and with nothing to continue: a new stream, in its first epoch. */
+static void node_start_over(void *context)
+{
+    struct node *node = context;
+    node_changed(node);
+    gateway_start_over(node->gateway);
+}
+
 static int node_open_stream(struct node *node, struct err *err)
 {
-    const struct settings *settings = node->options.settings;
-    const struct carrier_kind *kind = carrier_kind_find("memory");
-    struct carrier_reader reader = {
-        .record = node_accept, .barrier = node_barrier, .context = node};
-    char stream[LIMIT_STREAM_ID];
-    stream_id_make(stream);
-    node->journal = journal_create(stream, 1, (size_t)settings->stream.retain_bytes);
-    node->keeper = keeper_create(node->journal, (uint32_t)settings->stream.book_depth);
-    node->carrier = kind->open(&(struct carrier_options){.reader = reader}, err);
-    if (node->carrier == NULL)
-        return err_wrap(err, "carrier memory");
-    node->sequencer = sequencer_create(stream, FIRST_EPOCH, 0, 0, node->carrier);
-    return 0;
-}
-
-static int node_open_epoch(struct node *node, struct err *err)
-{
-    if (sequencer_open_epoch(node->sequencer, node->options.settings->node.id, clock_wall_us()) !=
-        CARRIER_TAKEN)
-        return err_set(err, -EIO, "the carrier does not take the first record");
-    metric_set(metric_series(METRIC_EPOCH, ""), FIRST_EPOCH);
-    log_info("node", log_text("msg", "epoch opened"),
-             log_text("stream", journal_stream(node->journal)), log_int("epoch", FIRST_EPOCH),
-             log_int("seq", journal_next(node->journal) - 1));
-    return 0;
+    const struct replication_options options = {.loop = node->options.loop,
+                                                .settings = node->options.settings,
+                                                .collect = node_collect,
+                                                .changed = node_changed,
+                                                .start_over = node_start_over,
+                                                .context = node};
+    return replication_create(&options, &node->replication, err);
 }
 
 /* ---- the half that serves ---- */
@@ -150,132 +130,20 @@ static void node_open_gateway(struct node *node)
     struct gateway_options options = {
         .loop = node->options.loop,
         .server = node->server,
-        .journal = node->journal,
-        .keeper = node->keeper,
+        .journal = replication_journal(node->replication),
+        .keeper = replication_keeper(node->replication),
         .node = settings->node.id,
         .public_url = settings->http.public_url,
         .simulated = node->options.simulated,
         .exchanges = collection_names(node->collection),
+        .nodes = replication_nodes(node->replication),
+        .feed = gateway_feed_of(node),
         .policy = gateway_policy_of(node),
         .batch_interval_ms = (uint32_t)settings->stream.batch_interval_ms,
         .threads = effective_threads(settings->http.threads),
         .send_buffer = (size_t)settings->http.send_buffer_bytes,
     };
     node->gateway = gateway_create(&options);
-}
-
-/* ---- what is collected ---- */
-
-static_assert(CHANNEL_COUNT <= ADMIN_CHANNELS_MAX, "the channels of a market have room");
-
-static void list_channels(uint32_t channels, const char *ret_names[ADMIN_CHANNELS_MAX + 1])
-{
-    size_t count = 0;
-    for (size_t i = 0; i < CHANNEL_COUNT; i++)
-        if ((channels & CHANNEL_BIT(i)) != 0)
-            ret_names[count++] = channel_names[i];
-    ret_names[count] = NULL;
-}
-
-static void visit_market(const struct settings_exchange *settings, const struct symbol *symbol,
-                         uint32_t channels, admin_visit_market_fn *visit, void *visit_context)
-{
-    char native[LIMIT_NATIVE_SYMBOL];
-    struct admin_market market = {.exchange = settings->exchange->name, .symbol = symbol->text};
-    if (settings->exchange->to_native(symbol, native))
-        market.native = native;
-    list_channels(channels, market.channels);
-    visit(visit_context, &market);
-}
-
-static bool is_configured(const struct settings_exchange *settings, struct slice symbol)
-{
-    for (size_t i = 0; i < settings->symbols.count; i++)
-        if (slice_is(symbol, settings->symbols.items[i]))
-            return true;
-    return false;
-}
-
-struct learnt { /* a walk over what a replay brought that nobody had configured */
-    const struct settings_exchange *settings;
-    admin_visit_market_fn *visit;
-    void *context;
-};
-
-static void visit_learnt(void *context, const struct keeper_pair *pair, uint32_t types)
-{
-    static const enum event_type types_of[CHANNEL_COUNT] = {[CHANNEL_TRADE] = EVENT_TRADE,
-                                                            [CHANNEL_TICKER] = EVENT_TICKER,
-                                                            [CHANNEL_BOOK] = EVENT_BOOK,
-                                                            [CHANNEL_QUOTE] = EVENT_QUOTE};
-    const struct learnt *learnt = context;
-    struct symbol symbol;
-    uint32_t channels = 0;
-    if (!slice_is(pair->exchange, learnt->settings->exchange->name) ||
-        is_configured(learnt->settings, pair->symbol) || !symbol_read(pair->symbol, &symbol))
-        return;
-    for (size_t i = 0; i < CHANNEL_COUNT; i++)
-        if ((types & 1u << types_of[i]) != 0)
-            channels |= CHANNEL_BIT(i);
-    visit_market(learnt->settings, &symbol, channels, learnt->visit, learnt->context);
-}
-
-static void visit_markets_of(const struct node *node, const struct settings_exchange *settings,
-                             admin_visit_market_fn *visit, void *visit_context)
-{
-    struct learnt learnt = {.settings = settings, .visit = visit, .context = visit_context};
-    for (size_t i = 0; i < settings->symbols.count; i++) {
-        struct symbol symbol;
-        if (symbol_read(slice_of(settings->symbols.items[i]), &symbol))
-            visit_market(settings, &symbol, settings_channels(settings), visit, visit_context);
-    }
-    if (node->options.learn)
-        keeper_find_pairs(node->keeper, visit_learnt, &learnt);
-}
-
-static void node_visit_markets(void *context, admin_visit_market_fn *visit, void *visit_context)
-{
-    const struct node *node = context;
-    for (size_t i = 0; i < collection_count(node->collection); i++)
-        visit_markets_of(node, collection_settings(node->collection, i), visit, visit_context);
-}
-
-static void count_market(void *context, const struct admin_market *market)
-{
-    (void)market;
-    size_t *count = context;
-    ++*count;
-}
-
-/* ---- what operators read ---- */
-
-static void node_fill_health(void *context, struct admin_health *ret_health)
-{
-    const struct node *node = context;
-    int64_t now_us = clock_wall_us();
-    *ret_health = (struct admin_health){.mode = "websocket", .source = "direct"};
-    if (node->draining)
-        ret_health->not_ready = "this node is leaving";
-    else if (gateway_clients(node->gateway) >= node->clients_max)
-        ret_health->not_ready = "this node has as many clients as it may have";
-    for (size_t i = 0; i < collection_count(node->collection); i++) {
-        const struct settings_exchange *settings = collection_settings(node->collection, i);
-        struct session_info info;
-        collection_describe(node->collection, i, &info);
-        struct admin_exchange *exchange = &ret_health->exchanges[ret_health->exchange_count++];
-        *exchange = (struct admin_exchange){
-            .name = info.exchange,
-            .state = status_state_names[info.state],
-            .reason = info.reason,
-            .since_us = info.since_us,
-            .age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000,
-            .connections = info.connections,
-            .stale = info.stale,
-            .quarantined = info.quarantined,
-        };
-        list_channels(settings_channels(settings), exchange->channels);
-        visit_markets_of(node, settings, count_market, &exchange->symbol_count);
-    }
 }
 
 /* ---- life ---- */
@@ -299,7 +167,7 @@ void node_drain(struct node *node)
              log_int("within_ms", timeout_ms));
     node->draining = true;
     node->drain_until_ns = clock_monotonic_ns() + timeout_ms * NS_PER_MS;
-    collection_leave(node->collection);
+    replication_leave(node->replication);
     gateway_drain(node->gateway, (uint32_t)timeout_ms);
     timer_start(node->drain_timer, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
@@ -326,6 +194,7 @@ static void node_apply(struct node *node, const struct settings_reload *reload)
     struct gateway_policy policy = gateway_policy_of(node);
     gateway_change(node->gateway, &policy);
     collection_reload(node->collection, reload);
+    replication_reload(node->replication, reload);
 }
 
 static void node_reload(struct node *node)
@@ -367,7 +236,7 @@ static int node_open_collection(struct node *node, struct err *err)
     const struct collection_options options = {
         .loop = node->options.loop,
         .settings = node->options.settings,
-        .sequencer = node->sequencer,
+        .sequencer = replication_sequencer(node->replication),
         .learn = node->options.learn,
         .blind = node->options.blind,
         .as_is = node->options.as_is,
@@ -385,15 +254,17 @@ static int node_open(struct node *node, struct err *err)
     if (result < 0)
         return result;
     node_open_gateway(node);
-    node->admin = admin_create(&(struct admin_options){.server = node->server,
-                                                       .keeper = node->keeper,
-                                                       .stream = journal_stream(node->journal),
-                                                       .simulated = node->options.simulated,
-                                                       .fill = node_fill_health,
-                                                       .markets = node_visit_markets,
-                                                       .context = node,
-                                                       .started_us = node->started_us});
-    return node_open_epoch(node, err);
+    node->admin = admin_create(
+        &(struct admin_options){.server = node->server,
+                                .keeper = replication_keeper(node->replication),
+                                .stream = journal_stream(replication_journal(node->replication)),
+                                .simulated = node->options.simulated,
+                                .fill = node_fill_health,
+                                .fill_cluster = node_fill_cluster,
+                                .markets = node_visit_markets,
+                                .context = node,
+                                .started_us = node->started_us});
+    return replication_start(node->replication, err);
 }
 
 int node_create(const struct node_options *options, struct node **ret_node, struct err *err)
@@ -412,7 +283,6 @@ int node_create(const struct node_options *options, struct node **ret_node, stru
              log_text("listen", options->settings->http.listen),
              log_int("port", http_server_port(node->server)),
              log_text("prices", options->simulated ? "simulated" : "live"));
-    collection_start(node->collection);
     *ret_node = node;
     return 0;
 }
@@ -433,10 +303,6 @@ void node_destroy(struct node *node)
     http_server_close(node->server);
     admin_destroy(node->admin);
     gateway_destroy(node->gateway);
-    sequencer_destroy(node->sequencer);
-    if (node->carrier != NULL)
-        node->carrier->kind->close(node->carrier);
-    keeper_destroy(node->keeper);
-    journal_destroy(node->journal);
+    replication_destroy(node->replication);
     memory_free(node);
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making and ending the stream on this node, its time, and what others read of it. */
+#include "node/replication_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "node/way_out.h"
+
+#include <stdio.h>
+
+#define TICK_MS 25
+
+/* ---- time ---- */
+
+static void replication_poll(void *context)
+{
+    struct replication *replication = context;
+    if (replication->kafka != NULL && replication->kafka->kind->poll(replication->kafka))
+        waker_wake(replication->waker);
+}
+
+static void replication_tick(void *context)
+{
+    struct replication *replication = context;
+    replication_poll(replication);
+    replica_tick(replication->replica);
+}
+
+/* ---- who led ---- */
+
+/* The node's part of an `epoch` message: `"epoch":E,...,"node":"ID"}`. */
+static void note_leadership(void *context, const struct record *record)
+{
+    struct replication *replication = context;
+    struct leadership *led = replication->led;
+    struct replica_info info;
+    char node[sizeof led->node];
+    if (!slice_is(record->type, "epoch") || !replication_read_node(record->text, node, sizeof node))
+        return;
+    if (replication->led_count == LIMIT_LEADERSHIPS)
+        memmove(led, led + 1, --replication->led_count * sizeof *led);
+    replica_describe(replication->replica, &info);
+    struct leadership *next = &led[replication->led_count++];
+    *next = (struct leadership){.epoch = record->epoch, .from_us = clock_wall_us()};
+    snprintf(next->node, sizeof next->node, "%s", node);
+    snprintf(next->reason, sizeof next->reason, "%s",
+             info.mode == REPLICA_ALONE ? "no leader was to be found" : "");
+    metric_set(metric_series(METRIC_EPOCH, ""), record->epoch);
+}
+
+/* ---- life ---- */
+
+static int open_peers(struct replication *replication, struct err *err)
+{
+    const struct settings *settings = replication->options.settings;
+    for (size_t i = 0; i < settings->cluster.peers.count && i < LIMIT_PEERS; i++)
+        replication->nodes[i] = settings->cluster.peers.items[i];
+    if (replication->nodes[0] == NULL)
+        return 0;
+    int result = way_out_create(settings, &replication->proxy, err);
+    if (result < 0)
+        return result;
+    const struct peers_options options = {.loop = replication->options.loop,
+                                          .urls = replication->nodes,
+                                          .node = settings->node.id,
+                                          .token_file = settings->cluster.token_file,
+                                          .proxy = replication->proxy,
+                                          .reader = replication_peer_reader(replication)};
+    return peers_create(&options, &replication->peers, err);
+}
+
+int replication_create(const struct replication_options *options,
+                       struct replication **ret_replication, struct err *err)
+{
+    const struct settings *settings = options->settings;
+    struct replication *replication = memory_alloc(sizeof *replication);
+    replication->options = *options;
+    replication->replica =
+        replica_create(&(struct replica_options){.node = settings->node.id,
+                                                 .retain = (size_t)settings->stream.retain_bytes,
+                                                 .times = REPLICA_TIMES,
+                                                 .ports = replication_ports(replication)});
+    replication->keeper =
+        keeper_create(replica_journal(replication->replica), (uint32_t)settings->stream.book_depth);
+    journal_listen(replica_journal(replication->replica), note_leadership, replication);
+    replication->waker = waker_create_on(options->loop, replication_poll, replication);
+    replication->tick = timer_create_on(options->loop, replication_tick, replication);
+    int result = open_peers(replication, err);
+    if (result < 0) {
+        replication_destroy(replication);
+        return result;
+    }
+    *ret_replication = replication;
+    return 0;
+}
+
+void replication_destroy(struct replication *replication)
+{
+    if (replication == NULL)
+        return;
+    timer_destroy(replication->tick);
+    kafka_close(replication);
+    peers_destroy(replication->peers);
+    proxy_destroy(replication->proxy);
+    keeper_destroy(replication->shadow_keeper);
+    keeper_destroy(replication->keeper);
+    replica_destroy(replication->replica);
+    waker_destroy(replication->waker);
+    memory_free(replication);
+}
+
+int replication_start(struct replication *replication, struct err *err)
+{
+    const struct settings *settings = replication->options.settings;
+    int result = settings->kafka.enabled ? kafka_open(replication, err) : 0;
+    if (result < 0)
+        return result;
+    if (settings->cluster.role != CLUSTER_FOLLOWER)
+        replica_lead(replication->replica, 0);
+    timer_start(replication->tick, TICK_MS, TICK_MS);
+    replica_tick(replication->replica);
+    return 0;
+}
+
+void replication_leave(struct replication *replication)
+{
+    replica_leave(replication->replica);
+}
+
+void replication_reload(struct replication *replication, const struct settings_reload *reload)
+{
+    struct err err = {0};
+    if (!settings_reload_has(reload, "kafka."))
+        return;
+    kafka_close(replication);
+    if (replication->options.settings->kafka.enabled && kafka_open(replication, &err) < 0)
+        log_error("node", log_text("msg", "Kafka is not used"), log_text("error", err.text));
+    replication->options.changed(replication->options.context);
+}
+
+struct journal *replication_journal(struct replication *replication)
+{
+    return replica_journal(replication->replica);
+}
+
+struct keeper *replication_keeper(struct replication *replication)
+{
+    return replication->keeper;
+}
+
+struct sequencer *replication_sequencer(struct replication *replication)
+{
+    return replica_sequencer(replication->replica);
+}
+
+/* ---- what there is ---- */
+
+void replication_describe(const struct replication *replication, struct replica_info *ret_info)
+{
+    replica_describe(replication->replica, ret_info);
+}
+
+static void describe_kafka(const struct replication *replication, struct carrier_info *ret_info)
+{
+    *ret_info = (struct carrier_info){.state = CARRIER_FAILED, .error = "", .rtt_us = -1};
+    if (replication->kafka != NULL)
+        replication->kafka->kind->describe(replication->kafka, ret_info);
+}
+
+const char *replication_mode(const struct replication *replication)
+{
+    struct carrier_info kafka;
+    describe_kafka(replication, &kafka);
+    return kafka.state == CARRIER_UP ? "kafka" : "websocket";
+}
+
+const char *replication_better(struct replication *replication)
+{
+    struct carrier_info kafka;
+    struct replica_info info;
+    describe_kafka(replication, &kafka);
+    replica_describe(replication->replica, &info);
+    if (!replication->options.settings->kafka.enabled || strcmp(info.source, "kafka") == 0)
+        return NULL;
+    if (kafka.state == CARRIER_UP)
+        snprintf(replication->why, sizeof replication->why,
+                 "Kafka answers; it is used again when it has been healthy for 5 s");
+    else
+        snprintf(replication->why, sizeof replication->why, "Kafka: %s",
+                 kafka.error[0] == '\0' ? "no answer yet" : kafka.error);
+    return replication->why;
+}
+
+void replication_fill_dependency(const struct replication *replication,
+                                 struct admin_dependency *ret_kafka)
+{
+    static const char *const states[] = {
+        [CARRIER_CONNECTING] = "connecting", [CARRIER_UP] = "up", [CARRIER_FAILED] = "down"};
+    struct carrier_info kafka;
+    describe_kafka(replication, &kafka);
+    if (replication->kafka != NULL)
+        *ret_kafka = (struct admin_dependency){.enabled = true,
+                                               .state = states[kafka.state],
+                                               .error = kafka.error,
+                                               .since_us = kafka.since_us,
+                                               .rtt_us = kafka.rtt_us < 0 ? 0 : kafka.rtt_us};
+}
+
+const char *const *replication_nodes(const struct replication *replication)
+{
+    return replication->nodes;
+}
+
+void replication_fill_cluster(const struct replication *replication,
+                              struct admin_cluster *ret_cluster)
+{
+    for (size_t i = 0; replication->peers != NULL && i < peers_count(replication->peers); i++) {
+        struct peer_info peer;
+        peers_describe(replication->peers, i, &peer);
+        ret_cluster->nodes[ret_cluster->node_count++] =
+            (struct admin_node){.id = peer.node,
+                                .role = peer.reachable ? peer.role : "unknown",
+                                .url = peer.url,
+                                .version = peer.version,
+                                .clients = peer.clients,
+                                .lag_ms = peer.lag_ms,
+                                .since_us = peer.since_us};
+    }
+    for (size_t i = replication->led_count; i > 0; i--) {
+        const struct leadership *led = &replication->led[i - 1];
+        bool last = i == replication->led_count;
+        ret_cluster->history[ret_cluster->history_count++] =
+            (struct admin_leadership){.epoch = led->epoch,
+                                      .node = led->node,
+                                      .reason = led->reason,
+                                      .from_us = led->from_us,
+                                      .to_us = last ? 0 : replication->led[i].from_us};
+    }
+}

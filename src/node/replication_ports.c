@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the replica asks of this node, and what the leader's endpoint tells the replica. */
+#include "node/replication_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "market/scan.h"
+
+/* ---- ports ---- */
+
+static int64_t port_now_ns(void *context)
+{
+    (void)context;
+    return clock_monotonic_ns();
+}
+
+static int64_t port_wall_us(void *context)
+{
+    (void)context;
+    return clock_wall_us();
+}
+
+static uint64_t port_random(void *context)
+{
+    uint64_t value;
+    (void)context;
+    random_bytes(&value, sizeof value);
+    return value;
+}
+
+static void port_collect(void *context, bool on)
+{
+    struct replication *replication = context;
+    replication->options.collect(replication->options.context, on);
+}
+
+static void port_peer_open(void *context, const char *since)
+{
+    struct replication *replication = context;
+    if (replication->peers != NULL)
+        peers_open_link(replication->peers, since);
+}
+
+static void port_peer_close(void *context)
+{
+    struct replication *replication = context;
+    if (replication->peers != NULL)
+        peers_close_link(replication->peers);
+}
+
+static void port_changed(void *context)
+{
+    struct replication *replication = context;
+    replication->options.changed(replication->options.context);
+}
+
+static void port_shadow(void *context, struct journal *shadow)
+{
+    struct replication *replication = context;
+    uint32_t depth = (uint32_t)replication->options.settings->stream.book_depth;
+    keeper_destroy(replication->shadow_keeper);
+    replication->shadow_keeper = shadow == NULL ? NULL : keeper_create(shadow, depth);
+    replication->shadow_journal = shadow;
+}
+
+static void port_taken(void *context)
+{
+    struct replication *replication = context;
+    keeper_take(replication->keeper, replication->shadow_keeper);
+    replication->shadow_keeper = NULL;
+    replication->shadow_journal = NULL;
+    replication->options.start_over(replication->options.context);
+}
+
+static void port_renamed(void *context)
+{
+    struct replication *replication = context;
+    replication->options.start_over(replication->options.context);
+}
+
+static struct keeper *keeper_of(struct replication *replication, const struct journal *journal)
+{
+    return journal == replication->shadow_journal ? replication->shadow_keeper
+                                                  : replication->keeper;
+}
+
+static void port_load_state(void *context, struct journal *journal, const struct state_note *state)
+{
+    struct replication *replication = context;
+    if (!keeper_load_state(keeper_of(replication, journal), state->text))
+        log_warn("node", log_text("msg", "a state in the carrier can't be read, left out"));
+}
+
+static void port_load_message(void *context, struct journal *journal, struct slice message)
+{
+    struct replication *replication = context;
+    if (!keeper_load_message(keeper_of(replication, journal), message))
+        log_warn("node", log_text("msg", "a message of the leader's snapshot can't be read"));
+}
+
+static size_t port_save_state(void *context, size_t index, struct buffer *out)
+{
+    struct replication *replication = context;
+    return keeper_save_state(replication->keeper, index, out);
+}
+
+static bool port_identify(void *context, const struct record *record,
+                          struct replica_trade *ret_trade)
+{
+    (void)context;
+    return keeper_identify_trade(record, &ret_trade->hash, &ret_trade->recv_us);
+}
+
+struct replica_ports replication_ports(struct replication *replication)
+{
+    return (struct replica_ports){
+        .now_ns = port_now_ns,
+        .wall_us = port_wall_us,
+        .random = port_random,
+        .collect = port_collect,
+        .peer_open = port_peer_open,
+        .peer_close = port_peer_close,
+        .changed = port_changed,
+        .shadow = port_shadow,
+        .taken = port_taken,
+        .renamed = port_renamed,
+        .load_state = port_load_state,
+        .load_message = port_load_message,
+        .save_state = port_save_state,
+        .identify = port_identify,
+        .context = replication,
+    };
+}
+
+/* ---- the leader's endpoint ---- */
+
+#define NAME_MAX_SIZE 256
+
+struct said { /* what hello and snapshot_end say; -1, "": nothing */
+    char stream[LIMIT_STREAM_ID];
+    char node[NAME_MAX_SIZE];
+    int64_t epoch, next, seq;
+    bool resumed;
+};
+
+static void read_text(struct scan *scan, char *out, size_t out_size)
+{
+    struct slice text = scan_text(scan);
+    if (!slice_copy(text, out, out_size))
+        scan_fail(scan);
+}
+
+static bool read_said(struct slice message, struct said *said)
+{
+    struct scan scan = scan_begin(message);
+    struct slice key;
+    bool first = true;
+    *said = (struct said){.epoch = -1, .next = -1, .seq = -1};
+    scan_expect(&scan, '{');
+    while (scan_next_key(&scan, &first, &key)) {
+        if (slice_is(key, "stream"))
+            read_text(&scan, said->stream, sizeof said->stream);
+        else if (slice_is(key, "node"))
+            read_text(&scan, said->node, sizeof said->node);
+        else if (slice_is(key, "epoch"))
+            said->epoch = scan_integer(&scan);
+        else if (slice_is(key, "next"))
+            said->next = scan_integer(&scan);
+        else if (slice_is(key, "seq"))
+            said->seq = scan_integer(&scan);
+        else if (slice_is(key, "resumed"))
+            said->resumed = scan_boolean(&scan);
+        else
+            scan_skip(&scan);
+    }
+    return scan_finish(&scan);
+}
+
+bool replication_read_node(struct slice text, char *out, size_t out_size)
+{
+    struct said said;
+    return read_said(text, &said) && slice_copy(slice_of(said.node), out, out_size);
+}
+
+static void peer_hello(void *context, struct slice message)
+{
+    struct replication *replication = context;
+    struct said said;
+    if (!read_said(message, &said) || said.next < 1 || said.epoch < 0 || said.stream[0] == '\0') {
+        log_warn("node", log_text("msg", "the leader's hello can't be read"));
+        return;
+    }
+    struct peer_hello hello = {.stream = said.stream,
+                               .node = said.node,
+                               .epoch = said.epoch,
+                               .next = said.next,
+                               .resumed = said.resumed};
+    replica_peer_hello(replication->replica, &hello);
+    replica_tick(replication->replica);
+}
+
+static void peer_snapshot(void *context, struct slice message)
+{
+    struct replication *replication = context;
+    replica_peer_snapshot(replication->replica, message);
+}
+
+static void peer_snapshot_end(void *context, struct slice message)
+{
+    struct replication *replication = context;
+    struct said said;
+    if (read_said(message, &said))
+        replica_peer_snapshot_end(replication->replica, said.seq);
+    replica_tick(replication->replica);
+}
+
+static void peer_record(void *context, struct slice message)
+{
+    struct replication *replication = context;
+    replica_peer_record(replication->replica, message);
+}
+
+static void peer_alive(void *context)
+{
+    struct replication *replication = context;
+    replica_peer_alive(replication->replica);
+}
+
+static void peer_lost(void *context, const char *reason)
+{
+    struct replication *replication = context;
+    replica_peer_lost(replication->replica, reason);
+}
+
+struct peer_reader replication_peer_reader(struct replication *replication)
+{
+    return (struct peer_reader){
+        .hello = peer_hello,
+        .snapshot = peer_snapshot,
+        .snapshot_end = peer_snapshot_end,
+        .record = peer_record,
+        .alive = peer_alive,
+        .lost = peer_lost,
+        .context = replication,
+    };
+}

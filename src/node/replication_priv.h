@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the stream on this node share: replication.c (life), replication_ports.c (what
+ * the replica asks for, and what peers say), replication_kafka.c (the carrier from the settings).
+ */
+#pragma once
+
+#include "node/replication.h"
+#include "peer/peer.h"
+#include "stream/stream.h"
+
+#define KAFKA_INDEX 0 /* the first in preference */
+
+struct replication {
+    struct replication_options options;
+    struct replica *replica;
+    struct keeper *keeper;
+    struct keeper *shadow_keeper;   /* owned, while there is a shadow; else NULL */
+    struct journal *shadow_journal; /* the replica's */
+    struct carrier *kafka;          /* NULL: not enabled */
+    struct waker *waker;            /* a carrier has something */
+    struct timer *tick;
+    struct peers *peers; /* NULL: none */
+    struct proxy *proxy; /* NULL: none */
+    const char *nodes[LIMIT_PEERS + 1];
+    char why[320];
+    /* who led, as this node saw it; oldest first */
+    struct leadership {
+        int64_t epoch, from_us;
+        char node[256];
+        char reason[64];
+    } led[LIMIT_LEADERSHIPS];
+    size_t led_count;
+};
+
+/* ---- replication_ports.c ---- */
+
+struct replica_ports replication_ports(struct replication *replication);
+/* The text behind "node" in an `epoch` message. */
+bool replication_read_node(struct slice text, char *out, size_t out_size);
+struct peer_reader replication_peer_reader(struct replication *replication);
+
+/* ---- replication_kafka.c ---- */
+
+int kafka_open(struct replication *replication, struct err *err) MUST_CHECK;
+void kafka_close(struct replication *replication);
