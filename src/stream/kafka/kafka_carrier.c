@@ -194,7 +194,7 @@ static struct carrier *kafka_open(const struct carrier_options *options, struct 
     make_metrics(&kafka->metrics);
     enter(kafka, CARRIER_CONNECTING);
     kafka_wake_fn *wake = options->reader.wake == NULL ? wake_nobody : options->reader.wake;
-    if (kafka_link_open(config, wake, options->reader.context, &kafka->link, err) == 0)
+    if (kafka_link_open(config, wake, options->reader.wake_context, &kafka->link, err) == 0)
         return &kafka->carrier;
     kafka->carrier.kind->close(&kafka->carrier);
     return NULL;
