@@ -123,7 +123,6 @@ void replica_detach(struct replica *replica, size_t index)
     }
     slot->carrier = NULL;
     slot->path = (struct path){.barrier_position = -1};
-    replica_tick(replica); /* what now? */
 }
 
 struct slot *replica_slot(struct replica *replica, bool alive)

@@ -137,6 +137,7 @@ void replication_reload(struct replication *replication, const struct settings_r
     kafka_close(replication);
     if (replication->options.settings->kafka.enabled && kafka_open(replication, &err) < 0)
         log_error("node", log_text("msg", "Kafka is not used"), log_text("error", err.text));
+    replica_tick(replication->replica);
     replication->options.changed(replication->options.context);
 }
 
