@@ -42,7 +42,7 @@ struct peers {
     struct peer_link *link;         /* owned; NULL: none */
     const struct peer_poll *target; /* of the link, or of the last attempt; one of polls */
     char target_node[LIMIT_PEER_NAME];
-    bool leaving;        /* the target said that it drains */
+    bool leaving;        /* the target said so, and has not said hello since */
     bool told_itself;    /* logged that a peer is this node */
     struct timer *retry; /* owned */
     uint32_t attempts;   /* since the last healthy link */
@@ -118,7 +118,6 @@ static void peers_drop(struct peers *peers)
     }
     peer_link_close(peers->link);
     peers->link = NULL;
-    peers->leaving = false;
     metric_set(peers->up, 0);
 }
 
@@ -179,6 +178,7 @@ static bool peers_move(struct peers *peers)
 static void link_opened(void *context)
 {
     struct peers *peers = context;
+    peers->leaving = false;
     metric_set(peers->up, 1);
     metric_add(peers->linked, 1);
     log_info("peer", log_text("msg", "linked to the leader's stream"),
@@ -254,6 +254,7 @@ static void peers_seek(struct peers *peers)
     if (leader != peers->target || strcmp(node, peers->target_node) != 0) {
         peers->target = leader;
         snprintf(peers->target_node, sizeof peers->target_node, "%s", node);
+        peers->leaving = false;
         peers->attempts = 0;
         peers->next_ns = 0;
     }

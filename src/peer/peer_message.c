@@ -35,14 +35,15 @@ static bool take_type(struct slice *rest, struct slice *ret_type)
     return size > 0 && rest->size > 0 && rest->data[0] == '"';
 }
 
-/* A canonical number with a comma behind it. */
+/* A canonical number; behind it the next field, or the end. */
 static bool take_seq(struct slice rest, int64_t *ret_seq)
 {
     uint64_t seq = 0;
     size_t size = 0;
     while (size < rest.size && rest.data[size] >= '0' && rest.data[size] <= '9')
         size++;
-    if (size == rest.size || rest.data[size] != ',' || rest.data[0] == '0' ||
+    if (size == rest.size || (rest.data[size] != ',' && rest.data[size] != '}') ||
+        rest.data[0] == '0' ||
         !slice_to_uint64((struct slice){.data = rest.data, .size = size}, INT64_MAX - 1, &seq))
         return false;
     *ret_seq = (int64_t)seq;
