@@ -118,7 +118,7 @@ def raw_messages(node, query, count):
 
 @pytest.fixture(scope="module")
 def leader():
-    with Node("replay", DEMO, *LISTEN, "--loop", "--speed", "5", "--set", "node.id=lead-1",
+    with Node("replay", DEMO, *LISTEN, "--loop", "--speed", "20", "--set", "node.id=lead-1",
               "--set", "stream.heartbeat=200ms") as node:
         wait_until(lambda: node.json("/api/v1/cluster")["epoch"] == 1, "the first epoch")
         yield node
