@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One exchange's events become records here; a book becomes the difference from what clients have.
  */
-#include "feed/publisher.h"
+#include "feed/publisher_priv.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/metrics.h"
-#include "feed/recency.h"
-#include "feed/trade_filter.h"
-#include "feed/trade_order.h"
 #include "market/book.h"
 #include "market/encode.h"
 
@@ -19,37 +15,6 @@
 /* Exchanges that number trades in no order send them in no strict order either: one that was made a
  * little before the last that came may still have been on its way. */
 #define DISORDER_US 1000000
-
-/* What the publisher knows of one instrument: its record key, and the book as clients have it. */
-struct track {
-    char key[LIMIT_KEY];
-    size_t key_size;
-    bool book_sent; /* clients have a snapshot in this epoch */
-    bool gap_said;  /* on this connection: a book without a snapshot cannot be vouched for */
-    uint32_t bid_count, ask_count;
-    struct level *bids, *asks; /* owned; book_depth each, best first */
-    struct recency book_age, ticker_age, quote_age;
-    struct trade_filter *filter; /* owned */
-    struct trade_order order;    /* where ids are consecutive */
-    int64_t traded_us;           /* when the last trade was made; 0: none yet */
-    uint32_t dropped;            /* CHANNEL_BITs that were told as not collected */
-    uint32_t returning;          /* CHANNEL_BITs to be told as live when they come */
-    int64_t
-        unheard_us; /* trades made since then may be missing: there was no connection; 0: none */
-};
-
-struct publisher {
-    const struct exchange *exchange;
-    struct sequencer *sequencer;
-    uint32_t book_depth;
-    bool as_is;
-    uint32_t returning;       /* of every instrument at first: CHANNEL_BITs */
-    struct level *difference; /* owned; room for two sides of 2 * book_depth */
-    struct metric *events[EVENT_TYPE_COUNT];
-    struct metric *published[EVENT_TYPE_COUNT];
-    struct metric *repeated, *missing;
-    struct metric *latency; /* exchange time to receipt */
-};
 
 struct publisher *publisher_create(const struct exchange *exchange, struct sequencer *sequencer,
                                    uint32_t book_depth)
@@ -124,6 +89,7 @@ static struct track *publisher_track(struct publisher *publisher, struct instrum
     track->asks = memory_array(publisher->book_depth, sizeof(struct level));
     track->filter = trade_filter_create();
     track->returning = publisher->returning;
+    publisher_learn(publisher, track, symbol_slice(&instrument->symbol));
     instrument->context = track;
     return track;
 }
@@ -180,7 +146,7 @@ static void publish_trade(struct publisher *publisher, struct track *track,
                           const struct event *event)
 {
     /* What was made after it may still have been on its way when the connection ended. */
-    track->traded_us = event->exchange_us != 0 ? event->exchange_us : event->received_us;
+    track->traded_us = trade_made_us(event);
     publish(publisher, track_key(track), event);
 }
 
@@ -273,11 +239,24 @@ static int64_t later_of(const struct event *event)
     return event->exchange_us > event->received_us ? event->exchange_us : event->received_us;
 }
 
+/*
+ * At a subscription exchanges repeat their last trade, however old. When it is older than what the
+ * filter remembers, and no later than the last one that we had, it is that one.
+ */
+static bool is_last_again(const struct publisher *publisher, const struct track *track,
+                          const struct event *event)
+{
+    return event->trade.origin == TRADE_SNAPSHOT && !publisher->as_is && event->exchange_us != 0 &&
+           event->exchange_us <= track->traded_us &&
+           event->received_us - event->exchange_us > TRADE_FILTER_AGE_US;
+}
+
 static bool take_trade(struct publisher *publisher, unsigned source, struct instrument *instrument,
                        const struct event *event)
 {
     struct track *track = instrument->context;
-    bool fresh = trade_filter_pass(track->filter, source, event);
+    bool fresh =
+        trade_filter_pass(track->filter, source, event) && !is_last_again(publisher, track, event);
     bool passed_on = publisher->as_is && event->trade.origin != TRADE_SNAPSHOT;
     if (!fresh && !passed_on) {
         metric_add(publisher->repeated, 1);
@@ -518,6 +497,12 @@ void publisher_drop(struct publisher *publisher, struct instrument *instrument, 
 static void take_up(struct publisher *publisher, const struct instrument *instrument,
                     struct track *track, enum channel channel)
 {
+    if ((publisher->not_live & CHANNEL_BIT(channel)) != 0) {
+        struct publisher_notice notice = {.state = STATUS_LIVE,
+                                          .channel = slice_of(channel_names[channel])};
+        publisher->not_live &= ~CHANNEL_BIT(channel);
+        publisher_status(publisher, &notice, clock_wall_us());
+    }
     if (((track->dropped | track->returning) & CHANNEL_BIT(channel)) == 0)
         return;
     track->dropped &= ~CHANNEL_BIT(channel);

@@ -29,6 +29,31 @@ void publisher_take_as_is(struct publisher *publisher);
 /* Its exchange was collected before, and everything of it has been told as not collected: what
  * comes is told as `live` first. */
 void publisher_return(struct publisher *publisher);
+
+/* A trade that is in the log; of its event only type, times, and what it is known by. Valid during
+ * the call. */
+typedef void publisher_trade_fn(void *context, const struct event *trade);
+
+/*
+ * What the log holds of a symbol when a node takes over, or stands alone. Asked once for each
+ * symbol, when something of it is published first.
+ */
+struct publisher_past {
+    /* Gives the keys of its last trades, oldest first. */
+    void (*visit_trades)(void *context, struct slice exchange, struct slice symbol,
+                         publisher_trade_fn *visit, void *visitor);
+    /* CHANNEL_BITs of which it was said last that they are not live, of this symbol, or (it is
+     * empty) of the exchange: they are told as `live` when they come. NULL: none. */
+    uint32_t (*not_live)(void *context, struct slice exchange, struct slice symbol);
+    void *context; /* borrowed */
+};
+
+/*
+ * Goes on behind the log: trades that it has are not published again. What is missing since its
+ * last trade is seen by ids where they are consecutive; elsewhere, unless the exchange repeats a
+ * trade that the log has, nobody knows, and a `gap` says so. Before anything is published; copied.
+ */
+void publisher_go_on(struct publisher *publisher, const struct publisher_past *past);
 void publisher_destroy(struct publisher *publisher);
 
 /* CHANNEL_COUNT: it is of none. */

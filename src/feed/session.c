@@ -478,6 +478,9 @@ static void make_parts(struct session *session, const struct session_plan *plan)
         publisher_take_as_is(session->publisher);
     if (options->returning)
         publisher_return(session->publisher);
+    if (options->past != NULL)
+        publisher_go_on(session->publisher, options->past);
+    session->options.past = NULL; /* the caller's again */
     session->catalogue = instruments_create(LIMIT_EXCHANGE_SYMBOLS, false);
     session->quarantined = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->quarantined);
     session->planned = memory_array(LIMIT_EXCHANGE_SYMBOLS, sizeof *session->planned);

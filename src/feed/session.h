@@ -49,10 +49,11 @@ struct session_options {
     void (*connecting)(void *context);
     void *context;
     uint32_t book_depth;
-    bool learn;     /* take data of symbols that were not asked for (replay) */
-    bool blind;     /* never look by REST (replay: there is none) */
-    bool as_is;     /* see publisher_take_as_is */
-    bool returning; /* see publisher_return */
+    bool learn;                        /* take data of symbols that were not asked for (replay) */
+    bool blind;                        /* never look by REST (replay: there is none) */
+    bool as_is;                        /* see publisher_take_as_is */
+    bool returning;                    /* see publisher_return */
+    const struct publisher_past *past; /* see publisher_go_on; borrowed during create; NULL: none */
 };
 
 struct session_info {

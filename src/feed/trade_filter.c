@@ -250,6 +250,18 @@ bool trade_filter_pass(struct trade_filter *filter, unsigned source, const struc
     return true;
 }
 
+void trade_filter_learn(struct trade_filter *filter, const struct event *trade)
+{
+    assert(trade->type == EVENT_TRADE && trade->trade.id.size <= LIMIT_TRADE_ID);
+    struct key key;
+    key_make(trade, &key);
+    uint32_t hash = key_hash(&key);
+    struct kept *kept = filter_find(filter, &key, hash);
+    if (kept == NULL)
+        kept = filter_add(filter, &key, hash, trade->received_us);
+    kept->published++;
+}
+
 bool trade_filter_knows(const struct trade_filter *filter, const struct event *event)
 {
     assert(event->type == EVENT_TRADE && event->trade.id.size <= LIMIT_TRADE_ID);

@@ -31,6 +31,13 @@ void trade_filter_destroy(struct trade_filter *filter); /* NULL is a no-op */
  * TRADE_FILTER_SOURCES. Its id has at most LIMIT_TRADE_ID bytes. */
 bool trade_filter_pass(struct trade_filter *filter, unsigned source, const struct event *event);
 
+/*
+ * This one (an event of type trade; of one with an id nothing else counts) was published before
+ * this filter was made: as if a former source had brought it. Those learnt come first, in the order
+ * of their receipt.
+ */
+void trade_filter_learn(struct trade_filter *filter, const struct event *trade);
+
 /* Whether it is known already, of any source. */
 bool trade_filter_knows(const struct trade_filter *filter, const struct event *event);
 

@@ -131,6 +131,11 @@ enum keeper_book_verdict keeper_find_book(const struct keeper *keeper,
 void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, uint32_t depth,
                         struct buffer *out);
 
+/* Whether the last status of the pair that names this channel, or none, was another than `live`.
+ * Without symbol: of the exchange, only those that name the channel. */
+bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair *pair,
+                          struct slice channel);
+
 uint32_t keeper_book_depth(const struct keeper *keeper);
 
 /* ---- trades: once each ---- */

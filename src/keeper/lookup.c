@@ -182,6 +182,19 @@ void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, u
     keeper_write_book(keeper, entry, depth, out);
 }
 
+bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair *pair,
+                          struct slice channel)
+{
+    struct entry_key key = key_of(pair);
+    const struct entry *all = NULL;
+    if (pair->symbol.size > 0)
+        all = keeper_find(keeper, EVENT_STATUS, &key);
+    key.channel = channel;
+    const struct entry *own = keeper_find(keeper, EVENT_STATUS, &key);
+    const struct entry *last = all == NULL || (own != NULL && own->seq > all->seq) ? own : all;
+    return last != NULL && last->state != STATUS_LIVE;
+}
+
 uint32_t keeper_book_depth(const struct keeper *keeper)
 {
     return keeper->book_depth;
