@@ -46,7 +46,7 @@ SHOWS = [
     ("faults", True, "every fault on three exchanges at once: what is missing, and only then"),
     ("limits", True, "no limit of an exchange is broken: restarts, bans, reloads, many symbols"),
     ("kafka-integrity", True, "what is in Kafka is what clients got: bytes, order, keys, headers"),
-    ("kafka-secure", True, "a broker with TLS, passwords, ACLs; what is wrong is told, secrets not"),
+    ("kafka-secure", True, "a broker with TLS, passwords, ACLs: what is wrong is told"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
     ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),

@@ -49,8 +49,9 @@ MIDDLES = 3  # readers that begin somewhere
 BEACON_MS_MAX = 2500  # ten times what it should be
 SETTINGS = {"cleanup.policy": "delete", "retention.ms": "21600000",
             "retention.bytes": str(20 << 30), "segment.ms": "600000",
-            "message.timestamp.type": "LogAppendTime", "max.message.bytes": str(1 << 20),
-            "min.insync.replicas": "1", "unclean.leader.election.enable": "false"}
+            "message.timestamp.type": "LogAppendTime", "min.insync.replicas": "1",
+            "max.message.bytes": "1114112",  # 1 MiB, and 64 KiB for what is around it
+            "unclean.leader.election.enable": "false"}
 
 
 # ---- the client ----
