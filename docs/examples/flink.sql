@@ -24,7 +24,7 @@ CREATE TABLE tickwire_topic (
 
 -- Messages alone, without notes.
 CREATE VIEW tickwire_messages AS
-SELECT DECODE(headers['tw-stream'], 'US-ASCII') AS stream,
+SELECT DECODE(headers['tw-stream'], 'US-ASCII') AS `stream`,
        CAST(DECODE(headers['tw-epoch'], 'US-ASCII') AS BIGINT) AS epoch,
        CAST(DECODE(headers['tw-seq'], 'US-ASCII') AS BIGINT) AS seq,
        `type`, `exchange`, `symbol`, `id`, `price`, `size`, `side`, `ts`, `written`
@@ -36,16 +36,16 @@ WHERE headers['tw-seq'] IS NOT NULL;
 -- as the right one comes. State is kept for each number: bound it, by
 --     SET 'table.exec.state.ttl' = '1 h';
 CREATE VIEW tickwire_stream AS
-SELECT stream, epoch, seq, `type`, `exchange`, `symbol`, `id`, `price`, `size`, `side`, `ts`,
+SELECT `stream`, epoch, seq, `type`, `exchange`, `symbol`, `id`, `price`, `size`, `side`, `ts`,
        `written`
 FROM (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY stream, seq ORDER BY epoch DESC) AS place
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY `stream`, seq ORDER BY epoch DESC) AS place
     FROM tickwire_messages
 )
 WHERE place = 1;
 
 CREATE VIEW tickwire_trades AS
-SELECT stream, seq, `exchange`, `symbol`, TO_TIMESTAMP_LTZ(`ts` / 1000, 3) AS `ts`, `id`, `side`,
+SELECT `stream`, seq, `exchange`, `symbol`, TO_TIMESTAMP_LTZ(`ts` / 1000, 3) AS `ts`, `id`, `side`,
        CAST(`price` AS DECIMAL(38, 12)) AS `price`, CAST(`size` AS DECIMAL(38, 12)) AS `size`
 FROM tickwire_stream
 WHERE `type` = 'trade';
