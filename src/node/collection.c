@@ -225,6 +225,7 @@ static int open_session(struct collection *collection, size_t index, struct err 
         .blind = options->blind,
         .as_is = options->as_is,
         .returning = collected->returning,
+        .past = options->past,
     };
     int result = make_plan(settings, &plan, &symbols, err);
     if (result == 0)

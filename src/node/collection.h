@@ -12,10 +12,11 @@ struct collection;
 
 struct collection_options {
     struct loop *loop;
-    const struct settings *settings; /* borrowed; what reload changes is read again */
-    struct sequencer *sequencer;     /* borrowed */
-    bool learn;                      /* see session_options */
-    bool blind, as_is;               /* the same */
+    const struct settings *settings;   /* borrowed; what reload changes is read again */
+    struct sequencer *sequencer;       /* borrowed */
+    bool learn;                        /* see session_options */
+    bool blind, as_is;                 /* the same */
+    const struct publisher_past *past; /* what the log has; borrowed; NULL: nothing */
     /* Who sees the raw traffic of an exchange; NULL: nobody. What it gives is borrowed. */
     const struct session_tap *(*tap)(void *context, const char *exchange);
     void *context;

@@ -237,6 +237,7 @@ static int node_open_collection(struct node *node, struct err *err)
         .loop = node->options.loop,
         .settings = node->options.settings,
         .sequencer = replication_sequencer(node->replication),
+        .past = replication_past(node->replication),
         .learn = node->options.learn,
         .blind = node->options.blind,
         .as_is = node->options.as_is,

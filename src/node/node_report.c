@@ -197,15 +197,6 @@ void node_fill_health(void *context, struct admin_health *ret_health)
 
 /* ---- the cluster ---- */
 
-static const char *role_of(const struct replica_info *info)
-{
-    if (info->leader)
-        return "leader";
-    if (info->mode == REPLICA_ALONE)
-        return "alone";
-    return info->mode == REPLICA_STARTING ? "starting" : "follower";
-}
-
 void node_fill_cluster(void *context, struct admin_cluster *ret_cluster)
 {
     const struct node *node = context;
@@ -218,7 +209,7 @@ void node_fill_cluster(void *context, struct admin_cluster *ret_cluster)
                                           .stream = journal_stream(journal),
                                           .node_count = 1};
     ret_cluster->nodes[0] = (struct admin_node){.id = settings->node.id,
-                                                .role = role_of(&info),
+                                                .role = replication_role(&info),
                                                 .url = settings->node.advertise,
                                                 .version = TICKWIRE_VERSION,
                                                 .clients = (int64_t)gateway_clients(node->gateway),

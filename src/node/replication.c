@@ -28,6 +28,48 @@ static void replication_tick(void *context)
     replica_tick(replication->replica);
 }
 
+static void describe_kafka(const struct replication *replication, struct carrier_info *ret_info)
+{
+    *ret_info = (struct carrier_info){.state = CARRIER_FAILED, .error = "", .rtt_us = -1};
+    if (replication->kafka != NULL)
+        replication->kafka->kind->describe(replication->kafka, ret_info);
+}
+
+/* ---- metrics ---- */
+
+static void measure_one_of(enum metric_family name, const char *label, const char *value, bool is)
+{
+    char labels[LIMIT_METRIC_LABELS];
+    snprintf(labels, sizeof labels, "%s=\"%s\"", label, value);
+    metric_set(metric_series(name, labels), is);
+}
+
+const char *replication_role(const struct replica_info *info)
+{
+    if (info->leader)
+        return "leader";
+    if (info->mode == REPLICA_ALONE)
+        return "alone";
+    return info->mode == REPLICA_STARTING ? "starting" : "follower";
+}
+
+void replication_measure(struct replication *replication)
+{
+    static const char *const roles[] = {"leader", "follower", "alone", "starting"};
+    struct replica_info info;
+    struct carrier_info kafka;
+    replica_describe(replication->replica, &info);
+    describe_kafka(replication, &kafka);
+    for (size_t i = 0; i < COUNT_OF(roles); i++)
+        measure_one_of(METRIC_ROLE, "role", roles[i],
+                       strcmp(roles[i], replication_role(&info)) == 0);
+    for (size_t i = 0; i < REPLICA_MODE_COUNT; i++)
+        measure_one_of(METRIC_MODE, "mode", replica_mode_names[i], info.mode == i);
+    measure_one_of(METRIC_CARRIER_UP, "carrier", "kafka", kafka.state == CARRIER_UP);
+    metric_set(metric_series(METRIC_MODE_CHANGES, ""), (int64_t)info.changes);
+    metric_set(metric_series(METRIC_REWRITES, ""), (int64_t)info.rewrites);
+}
+
 /* ---- who led ---- */
 
 /* The node's part of an `epoch` message: `"epoch":E,...,"node":"ID"}`. */
@@ -77,6 +119,7 @@ int replication_create(const struct replication_options *options,
     const struct settings *settings = options->settings;
     struct replication *replication = memory_alloc(sizeof *replication);
     replication->options = *options;
+    replication->past = replication_past_of(replication);
     replication->replica =
         replica_create(&(struct replica_options){.node = settings->node.id,
                                                  .retain = (size_t)settings->stream.retain_bytes,
@@ -156,18 +199,16 @@ struct sequencer *replication_sequencer(struct replication *replication)
     return replica_sequencer(replication->replica);
 }
 
+const struct publisher_past *replication_past(struct replication *replication)
+{
+    return &replication->past;
+}
+
 /* ---- what there is ---- */
 
 void replication_describe(const struct replication *replication, struct replica_info *ret_info)
 {
     replica_describe(replication->replica, ret_info);
-}
-
-static void describe_kafka(const struct replication *replication, struct carrier_info *ret_info)
-{
-    *ret_info = (struct carrier_info){.state = CARRIER_FAILED, .error = "", .rtt_us = -1};
-    if (replication->kafka != NULL)
-        replication->kafka->kind->describe(replication->kafka, ret_info);
 }
 
 const char *replication_mode(const struct replication *replication)

@@ -7,6 +7,7 @@
 
 #include "admin/admin.h"
 #include "cluster/replica.h"
+#include "feed/publisher.h"
 #include "keeper/keeper.h"
 #include "net/loop.h"
 #include "node/settings_reload.h"
@@ -41,7 +42,13 @@ struct journal *replication_journal(struct replication *replication);
 struct keeper *replication_keeper(struct replication *replication);
 struct sequencer *replication_sequencer(struct replication *replication);
 
+/* What the log has, for who collects. Valid for its whole life. */
+const struct publisher_past *replication_past(struct replication *replication);
+
 /* ---- what there is ---- */
+
+/* "leader", "follower", "alone", "starting" */
+const char *replication_role(const struct replica_info *info);
 
 void replication_describe(const struct replication *replication, struct replica_info *ret_info);
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "exchange/exchange.h"
 #include "market/scan.h"
 
 /* ---- ports ---- */
@@ -52,6 +53,7 @@ static void port_peer_close(void *context)
 static void port_changed(void *context)
 {
     struct replication *replication = context;
+    replication_measure(replication);
     replication->options.changed(replication->options.context);
 }
 
@@ -131,6 +133,33 @@ struct replica_ports replication_ports(struct replication *replication)
         .identify = port_identify,
         .context = replication,
     };
+}
+
+/* ---- what the log has ---- */
+
+static void past_visit_trades(void *context, struct slice exchange, struct slice symbol,
+                              publisher_trade_fn *visit, void *visitor)
+{
+    const struct replication *replication = context;
+    struct keeper_pair pair = {.exchange = exchange, .symbol = symbol};
+    keeper_visit_trade_keys(replication->keeper, &pair, visit, visitor);
+}
+
+static uint32_t past_not_live(void *context, struct slice exchange, struct slice symbol)
+{
+    const struct replication *replication = context;
+    struct keeper_pair pair = {.exchange = exchange, .symbol = symbol};
+    uint32_t bits = 0;
+    for (size_t i = 0; i < CHANNEL_COUNT; i++)
+        if (keeper_told_not_live(replication->keeper, &pair, slice_of(channel_names[i])))
+            bits |= CHANNEL_BIT(i);
+    return bits;
+}
+
+struct publisher_past replication_past_of(struct replication *replication)
+{
+    return (struct publisher_past){
+        .visit_trades = past_visit_trades, .not_live = past_not_live, .context = replication};
 }
 
 /* ---- the leader's endpoint ---- */

@@ -15,6 +15,7 @@ struct replication {
     struct replication_options options;
     struct replica *replica;
     struct keeper *keeper;
+    struct publisher_past past;     /* of the keeper */
     struct keeper *shadow_keeper;   /* owned, while there is a shadow; else NULL */
     struct journal *shadow_journal; /* the replica's */
     struct carrier *kafka;          /* NULL: not enabled */
@@ -33,9 +34,15 @@ struct replication {
     size_t led_count;
 };
 
+/* ---- replication.c ---- */
+
+/* Role, mode and carriers as metrics. */
+void replication_measure(struct replication *replication);
+
 /* ---- replication_ports.c ---- */
 
 struct replica_ports replication_ports(struct replication *replication);
+struct publisher_past replication_past_of(struct replication *replication);
 /* The text behind "node" in an `epoch` message. */
 bool replication_read_node(struct slice text, char *out, size_t out_size);
 struct peer_reader replication_peer_reader(struct replication *replication);
