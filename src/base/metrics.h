@@ -57,8 +57,6 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Records and notes that a carrier was given, by result")                                     \
     X(CARRIER_ACKNOWLEDGED, "carrier_acknowledged_seconds", METRIC_HISTOGRAM,                      \
       "From a write to a carrier to its acknowledgement")                                          \
-    X(CARRIER_STATE, "carrier_state", METRIC_GAUGE,                                                \
-      "State of a carrier: 0 connecting, 1 up, 2 failed")                                          \
     X(CARRIER_BREAKS, "carrier_breaks_total", METRIC_COUNTER,                                      \
       "Times that a carrier was up and failed")                                                    \
     X(RECORDS_UNREADABLE, "records_unreadable_total", METRIC_COUNTER,                              \

@@ -260,6 +260,10 @@ static bool read_checkpoint(struct slice text, struct checkpoint *ret_checkpoint
         {.name = "stream", .kind = MEMBER_STREAM, .target = ret_checkpoint->stream},
         {.name = "epoch", .kind = MEMBER_NUMBER, .target = &ret_checkpoint->epoch, .min = 1},
         {.name = "seq", .kind = MEMBER_NUMBER, .target = &ret_checkpoint->seq, .min = 0},
+        {.name = "record_epoch",
+         .kind = MEMBER_NUMBER,
+         .target = &ret_checkpoint->record_epoch,
+         .optional = true},
         {.name = "position", .kind = MEMBER_NUMBER, .target = &ret_checkpoint->position, .min = -1},
     };
     return read_members(text, members, COUNT_OF(members));
@@ -297,6 +301,10 @@ bool note_read_beacon(struct slice text, struct note_beacon *ret_note)
         {.name = "stream", .kind = MEMBER_STREAM, .target = beacon->now.stream},
         {.name = "epoch", .kind = MEMBER_NUMBER, .target = &beacon->now.epoch, .min = 1},
         {.name = "seq", .kind = MEMBER_NUMBER, .target = &beacon->now.seq},
+        {.name = "record_epoch",
+         .kind = MEMBER_NUMBER,
+         .target = &beacon->now.record_epoch,
+         .optional = true},
         {.name = "position", .kind = MEMBER_NUMBER, .target = &beacon->now.position, .min = -1},
         {.name = "barrier", .kind = MEMBER_NUMBER, .target = &beacon->barrier, .min = -1},
         {.name = "start", .kind = MEMBER_OBJECT, .target = &start, .optional = true},
@@ -323,9 +331,11 @@ void note_write_barrier(const struct barrier *barrier, struct buffer *out)
 static void write_checkpoint(const struct checkpoint *checkpoint, struct buffer *out)
 {
     assert(note_is_stream(slice_of(checkpoint->stream)) && checkpoint->epoch >= 1);
-    buffer_append_format(out, "\"stream\":\"%s\",\"epoch\":%lld,\"seq\":%lld,\"position\":%lld",
-                         checkpoint->stream, (long long)checkpoint->epoch,
-                         (long long)checkpoint->seq, (long long)checkpoint->position);
+    buffer_append_format(out, "\"stream\":\"%s\",\"epoch\":%lld,\"seq\":%lld", checkpoint->stream,
+                         (long long)checkpoint->epoch, (long long)checkpoint->seq);
+    if (checkpoint->record_epoch > 0)
+        buffer_append_format(out, ",\"record_epoch\":%lld", (long long)checkpoint->record_epoch);
+    buffer_append_format(out, ",\"position\":%lld", (long long)checkpoint->position);
 }
 
 void note_write_beacon(const struct beacon *beacon, struct buffer *out)

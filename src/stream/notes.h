@@ -3,8 +3,9 @@
  * Barriers and beacons as JSON, for carriers that keep bytes:
  *
  *     {"type":"barrier","stream":S,"epoch":E[,"start":N],"writer":W,"node":ID}
- *     {"type":"beacon","stream":S,"epoch":E,"seq":Q,"position":P,"barrier":B
- *      [,"start":{"stream":S,"epoch":E,"seq":Q,"position":P}],"node":ID}
+ *     {"type":"beacon","stream":S,"epoch":E,"seq":Q[,"record_epoch":R],"position":P,
+ *      "barrier":B[,"start":{"stream":S,"epoch":E,"seq":Q[,"record_epoch":R],"position":P}],
+ *      "node":ID}
  *
  * What is read comes from outside and is judged strictly: every member of ours once, of its type
  * and within its range; integers without sign, fraction, exponent or leading zeros; names without

@@ -149,8 +149,9 @@ static struct carrier_reader reader_of(struct heard *heard)
                                    .beacon = on_beacon,
                                    .state = on_state,
                                    .caught_up = on_caught_up,
+                                   .context = heard,
                                    .wake = on_wake,
-                                   .context = heard};
+                                   .wake_context = heard};
 }
 
 /* A topic of its own for each run; NULL: this kind can't be tried here. */
@@ -161,9 +162,9 @@ static const void *details_of(const struct carrier_kind *kind)
     static const char nothing[] = "";
     if (strcmp(kind->name, "kafka") != 0)
         return nothing;
-    details.brokers = getenv("TICKWIRE_TEST_KAFKA");
+    details.brokers = getenv("TEST_KAFKA");
     if (details.brokers == NULL) {
-        print_message("SKIPPED: kafka: TICKWIRE_TEST_KAFKA names no brokers (host:port)\n");
+        print_message("SKIPPED: kafka: TEST_KAFKA names no brokers (host:port)\n");
         return NULL;
     }
     stream_id_make(topic);
@@ -245,7 +246,8 @@ static void gives_another_what_it_keeps(const struct carrier_kind *kind, const v
     assert_int_equal(sequencer_open_epoch(sequencer, NODE, 1790133513739000), CARRIER_TAKEN);
     await(&writer, carrier, &writer.records, 1);
     struct beacon beacon = {.node = NODE, .barrier = 0};
-    beacon.now = (struct checkpoint){STREAM, 7, 43, kind->position(carrier)};
+    beacon.now = (struct checkpoint){
+        .stream = STREAM, .epoch = 7, .seq = 43, .position = kind->position(carrier)};
     beacon.start = beacon.now;
     struct state_note note = {STREAM, 7, 43, SLICE(STATE)};
     assert_int_equal(kind->write_state(carrier, &note), CARRIER_TAKEN);

@@ -19,7 +19,6 @@ static void enter(struct kafka_carrier *kafka, enum carrier_state state)
     if (kafka->state != state)
         kafka->since_us = clock_wall_us();
     kafka->state = state;
-    metric_set(kafka->metrics.state, (int64_t)state);
 }
 
 static void fail(struct kafka_carrier *kafka, const char *reason)
@@ -168,7 +167,6 @@ static void make_metrics(struct kafka_metrics *metrics)
     metrics->down = series(METRIC_CARRIER_WRITTEN, "result", "down");
     metrics->lost = series(METRIC_CARRIER_WRITTEN, "result", "lost");
     metrics->acknowledged = metric_series(METRIC_CARRIER_ACKNOWLEDGED, own);
-    metrics->state = metric_series(METRIC_CARRIER_STATE, own);
     metrics->breaks = metric_series(METRIC_CARRIER_BREAKS, own);
 }
 

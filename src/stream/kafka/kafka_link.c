@@ -31,6 +31,7 @@ struct helper {
     struct kafka_session *session;
     bool ready; /* it was given to the carrier */
     unsigned probes;
+    int64_t quiet_ns; /* a new topic needs a moment: until then, that it is not there is no news */
 };
 
 /* Helpers there are, for who waits for their end. */
@@ -102,8 +103,11 @@ static void open_session(struct helper *helper)
         tell(link, &report);
         return;
     }
-    tell_failure(link, &err);
-    wait_ms(link, result == -EAGAIN ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
+    if (result == -EINPROGRESS)
+        helper->quiet_ns = clock_monotonic_ns() + LIMIT_KAFKA_ANSWER_MS * INT64_C(1000000);
+    else if (result != -EAGAIN || clock_monotonic_ns() > helper->quiet_ns)
+        tell_failure(link, &err);
+    wait_ms(link, result != -EINVAL ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
 }
 
 static void look_after_session(struct helper *helper)

@@ -40,7 +40,7 @@ struct kafka_held {
 struct kafka_metrics {
     struct metric *read[KAFKA_KINDS], *skipped[KAFKA_VERDICTS];
     struct metric *taken, *full, *down, *lost;
-    struct metric *acknowledged, *state, *breaks;
+    struct metric *acknowledged, *breaks;
 };
 
 struct kafka_carrier {

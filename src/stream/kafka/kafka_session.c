@@ -36,7 +36,7 @@ static bool log_has_room(void)
 static void on_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle;
-    if (strcmp(facility, "CONFWARN") == 0)
+    if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "TERMINATE") == 0)
         return;
     if (level > 4 || !log_has_room())
         log_debug("kafka", log_text("msg", "librdkafka says"), log_text("part", facility),

@@ -98,7 +98,7 @@ static int judge_answer(rd_kafka_event_t *event, const char *name, struct err *e
         count == 0 ? RD_KAFKA_RESP_ERR__FAIL : rd_kafka_topic_result_error(results[0]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
         log_info("kafka", log_text("msg", "topic made"), log_text("topic", name));
-        return err_set(err, -EAGAIN, "topic %s is being made", name);
+        return err_set(err, -EINPROGRESS, "topic %s is being made", name);
     }
     const char *text = count == 0 ? NULL : rd_kafka_topic_result_error_string(results[0]);
     return err_set(err, -EINVAL, "topic %s can't be made: %s", name,

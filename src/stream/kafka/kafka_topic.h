@@ -9,6 +9,6 @@
  * -EAGAIN: nobody answered, or its leader is being chosen. */
 int kafka_topic_check(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err) MUST_CHECK;
 
-/* One that somebody else makes at the same time is as good. Never 0: -EAGAIN when it was asked
- * for, so that it is looked at again; -EINVAL when it is refused. */
+/* One that somebody else makes at the same time is as good. Never 0: -EINPROGRESS when it was
+ * made, so that it is looked at again; -EAGAIN: nobody answered; -EINVAL: it is refused. */
 int kafka_topic_make(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err) MUST_CHECK;
