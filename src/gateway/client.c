@@ -359,7 +359,7 @@ void client_start_over(struct client *client)
         return;
     case CLIENT_LIVE:
         client->start_over = true;
-        if (client->blocked || client->snapshot != NULL)
+        if (client->snapshot != NULL) /* of what follows it, it gets nothing either */
             client_leave_former(client);
         return;
     }

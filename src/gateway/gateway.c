@@ -395,13 +395,13 @@ void gateway_start_over(struct gateway *gateway)
 /* The workers have ended, and with them every connection but those that no worker ever took. */
 static void gateway_destroy_clients(struct gateway *gateway)
 {
+    (void)mailbox_take(gateway->mailbox); /* all of them are in the list */
     for (uint32_t i = 0; i < gateway->client_count; i++) {
         struct client *client = gateway->clients[i];
         if (client->placement != NULL && client->placement->is_new)
             tcp_socket_close(client->placement->socket);
         client_destroy(client);
     }
-    (void)mailbox_take(gateway->mailbox); /* all of them were in the list */
 }
 
 void gateway_destroy(struct gateway *gateway)

@@ -428,6 +428,8 @@ void worker_stop(struct worker *worker)
     int failed = pthread_join(worker->thread, NULL);
     assert(failed == 0);
     (void)failed;
+    /* What it was given last is in the gateway's list, from which it may go now. */
+    (void)mailbox_take(worker->mailbox);
     /* Not by the thread itself: it may end while this one is still inside the wake. */
     waker_destroy(worker->waker);
     loop_destroy(worker->loop);
@@ -435,7 +437,6 @@ void worker_stop(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
-    (void)mailbox_take(worker->mailbox); /* what it was given last is in the gateway's list */
     /* Relaxed: its thread has been joined. */
     memory_free(atomic_load_explicit(&worker->notice, memory_order_relaxed));
     memory_free(worker->context.notice);
