@@ -340,6 +340,48 @@ static void two_connections_give_each_trade_once(void **state)
     }
 }
 
+static void what_was_learnt_is_published(void **state)
+{
+    (void)state;
+    struct trade_filter *filter = trade_filter_create();
+    struct event named = trade_with_id("7", START_US);
+    struct event unnamed = trade_without_id(1000, 150, -2, START_US);
+    struct event same = trade_without_id(1000, 15, -1, START_US + 1);
+    trade_filter_learn(filter, &named);
+    trade_filter_learn(filter, &named);
+    trade_filter_learn(filter, &unnamed);
+    trade_filter_learn(filter, &same);
+    assert_true(trade_filter_knows(filter, &named) && trade_filter_knows(filter, &same));
+    for (unsigned source = 0; source < 2; source++) {
+        assert_false(trade_filter_pass(filter, source, &named));
+        assert_false(trade_filter_pass(filter, source, &unnamed));
+        assert_false(trade_filter_pass(filter, source, &unnamed));
+    }
+    assert_true(trade_filter_pass(filter, 0, &unnamed)); /* the third one, of either */
+    assert_false(trade_filter_pass(filter, 1, &unnamed));
+    named.received_us += TRADE_FILTER_AGE_US + 1; /* it is as old as it is */
+    assert_true(trade_filter_pass(filter, 0, &named));
+    trade_filter_destroy(filter);
+}
+
+/* More than are kept: the last ones count. */
+static void the_last_that_were_learnt_are_kept(void **state)
+{
+    (void)state;
+    struct trade_filter *filter = trade_filter_create();
+    for (int id = 0; id < 2 * TRADE_FILTER_KEYS; id++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", id);
+        struct event event = trade_with_id(text, START_US + id);
+        trade_filter_learn(filter, &event);
+    }
+    struct event oldest = trade_with_id("1024", START_US + 5000);
+    struct event gone = trade_with_id("1023", START_US + 5000);
+    assert_true(trade_filter_knows(filter, &oldest));
+    assert_false(trade_filter_knows(filter, &gone));
+    trade_filter_destroy(filter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +393,8 @@ int main(void)
         cmocka_unit_test(the_oldest_goes_by_age),
         cmocka_unit_test(it_decides_as_a_naive_one_does),
         cmocka_unit_test(two_connections_give_each_trade_once),
+        cmocka_unit_test(what_was_learnt_is_published),
+        cmocka_unit_test(the_last_that_were_learnt_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

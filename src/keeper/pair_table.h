@@ -19,7 +19,7 @@ struct pair {
     struct entry *entries;   /* borrowed; the keeper's, linked by pair_next, newest first */
     struct trade_keys *keys; /* owned; NULL: none yet */
     int64_t keys_through;    /* trades up to this seq are in them, or were */
-    int64_t ahead;           /* a state that was loaded holds up to there */
+    int64_t ahead;           /* what was loaded holds up to there, at most */
     bool complete;           /* a state was loaded: nothing before it is missing */
 };
 

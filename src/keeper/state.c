@@ -321,6 +321,12 @@ static void read_again(struct keeper *keeper, struct pair *pair, int64_t after)
     cursor_detach(&cursor);
 }
 
+static void pair_holds(struct pair *pair, int64_t seq)
+{
+    if (seq > pair->ahead)
+        pair->ahead = seq;
+}
+
 /* Everything was checked. */
 static void install_state(struct keeper *keeper, struct pair *pair, struct state_text *state)
 {
@@ -335,8 +341,9 @@ static void install_state(struct keeper *keeper, struct pair *pair, struct state
     trade_keys_destroy(pair->keys);
     pair->keys = state->trades;
     state->trades = NULL;
-    pair->keys_through = pair->ahead = state->seq;
+    pair->keys_through = state->seq;
     pair->complete = true;
+    pair_holds(pair, state->seq);
     read_again(keeper, pair, state->seq);
 }
 
@@ -376,6 +383,7 @@ bool keeper_load_message(struct keeper *keeper, struct slice text)
         pair = pair_table_get(&keeper->pairs, message.exchange, message_symbol(&message));
     if (pair == NULL || !keeper_install(keeper, &message, &record, record.seq))
         return false;
+    pair_holds(pair, record.seq);
     struct trade_key key;
     if (message.event.type == EVENT_TRADE && pair->keys == NULL &&
         trade_key_make(&message.event, &key)) {

@@ -90,6 +90,10 @@ TARGETS = (
             "files": [f"sim/{name}.c" for name in ("packed_file", "recording", "recording_line")],
             "seeds": [sys.executable, "fuzz/seeds_recording.py", "{folder}"],
         },
+        "state": {
+            "files": [f"src/keeper/{name}.c" for name in ("pair_table", "state", "trade_keys")],
+            "seeds": [sys.executable, "fuzz/seeds_state.py", "{folder}"],
+        },
         "deflate": {
             "files": ["src/net/ws_deflate.c", "src/net/ws_extension.c"],
             "seeds": [sys.executable, "fuzz/seeds_deflate.py", "{folder}"],
