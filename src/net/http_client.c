@@ -182,11 +182,11 @@ static void write_request(struct http_client *client, const char *bearer)
     buffer_init(&client->request, REQUEST_MAX);
     buffer_append_format(&client->request,
                          "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n"
-                         "User-Agent: tickwire/" TICKWIRE_VERSION "\r\nConnection: close\r\n",
+                         "User-Agent: tickwire/" TICKWIRE_VERSION "\r\n",
                          client->url.target, host);
     if (bearer != NULL)
         buffer_append_format(&client->request, "Authorization: Bearer %s\r\n", bearer);
-    buffer_append_text(&client->request, "\r\n");
+    buffer_append_text(&client->request, "Connection: close\r\n\r\n");
     assert(!client->request.overflowed);
 }
 

@@ -33,6 +33,7 @@ struct scene {
     bool resets;    /* it closes with a reset */
     bool by_proxy;  /* the peer is a proxy, the host is host.test */
     bool destroyed; /* inside the callback */
+    const char *bearer;
 };
 
 static struct authority authority;
@@ -173,7 +174,8 @@ static void scene_run(struct scene *scene, const char *expected)
                                                 .tls = trust,
                                                 .proxy = proxy,
                                                 .body_max = scene->body_max,
-                                                .timeout_ms = scene->timeout_ms};
+                                                .timeout_ms = scene->timeout_ms,
+                                                .bearer = scene->bearer};
     if (http_client_get(scene->loop, &options, on_done, scene, &scene->client, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(scene->told, 0);
@@ -299,6 +301,32 @@ static void test_by_proxy(void **state)
     peer_release(&scene.peer);
 }
 
+/* The proxy sees its own user alone, the host the token alone. */
+static void test_bearer(void **state)
+{
+    (void)state;
+    static char longest[LIMIT_ACCESS_TOKEN + 1];
+    memset(longest, 't', sizeof(longest) - 1);
+    struct scene scene = scene_of(HELLO);
+    scene.bearer = longest;
+    scene_run(&scene, "200:hello");
+    const char *header = strstr(scene.peer.seen.data, "\r\nAuthorization: Bearer ttt");
+    assert_non_null(header);
+    assert_int_equal(strspn(header + 24, "t"), LIMIT_ACCESS_TOKEN);
+    assert_int_equal(memcmp(header + 24 + LIMIT_ACCESS_TOKEN, "\r\n", 2), 0);
+    peer_release(&scene.peer);
+    scene = scene_of(HELLO);
+    scene.by_proxy = true;
+    scene.bearer = "my-token";
+    scene_run(&scene, "200:hello");
+    const char *request = strstr(scene.peer.seen.data, "GET / ");
+    header = strstr(scene.peer.seen.data, "my-token");
+    assert_non_null(header);
+    assert_true(header > request);
+    assert_null(strstr(request, "Basic"));
+    peer_release(&scene.peer);
+}
+
 /* ---- bad ones ---- */
 
 static void test_ended_early(void **state)
@@ -359,9 +387,9 @@ int main(void)
         cmocka_unit_test(test_get),          cmocka_unit_test(test_answers),
         cmocka_unit_test(test_longest_path), cmocka_unit_test(test_large_body),
         cmocka_unit_test(test_wait_is_told), cmocka_unit_test(test_https),
-        cmocka_unit_test(test_by_proxy),     cmocka_unit_test(test_ended_early),
-        cmocka_unit_test(test_not_http),     cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_wrong_urls),
+        cmocka_unit_test(test_bearer),       cmocka_unit_test(test_by_proxy),
+        cmocka_unit_test(test_ended_early),  cmocka_unit_test(test_not_http),
+        cmocka_unit_test(test_silence),      cmocka_unit_test(test_wrong_urls),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -43,6 +43,9 @@ struct fixture {
     bool deflate;           /* is offered */
     const char *extensions; /* what the peer says of them, a whole line; NULL: nothing */
     uint32_t connect_ms;
+    const char *bearer;      /* NULL: none is sent */
+    const char *bearer_line; /* what is expected in the head then */
+    bool bearer_seen;
     size_t message_max;
     bool long_messages; /* logged by size alone */
     bool refused;
@@ -163,6 +166,9 @@ static inline bool answer_handshake(struct peer *peer)
 /* Drops the request's head; what is left is frames. */
 static inline void drop_head(struct peer *peer)
 {
+    struct fixture *fixture = peer->context;
+    if (fixture->bearer != NULL)
+        fixture->bearer_seen = strstr(peer->seen.data, fixture->bearer_line) != NULL;
     const char *end = strstr(peer->seen.data, "\r\n\r\n");
     if (end != NULL)
         buffer_consume(&peer->seen, (size_t)(end - peer->seen.data) + 4);
@@ -191,7 +197,8 @@ static inline void open_url(struct fixture *fixture, const char *url)
                                               .message_max = fixture->message_max,
                                               .queue_max = QUEUE_MAX,
                                               .connect_ms = fixture->connect_ms,
-                                              .deflate = fixture->deflate};
+                                              .deflate = fixture->deflate,
+                                              .bearer = fixture->bearer};
     struct err err = {.code = 0};
     int failed =
         ws_client_open(fixture->loop, &options, &callbacks, fixture, &fixture->client, &err);

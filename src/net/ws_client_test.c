@@ -44,6 +44,25 @@ static void test_messages(void **state)
            "open 1:AB 2:C 1: " CLOSED);
 }
 
+static void test_bearer(void **state)
+{
+    (void)state;
+    static char line[LIMIT_ACCESS_TOKEN + 64] = "\r\nAuthorization: Bearer ";
+    char longest[LIMIT_ACCESS_TOKEN + 1] = "";
+    size_t size = strlen(line);
+    memset(longest, 't', LIMIT_ACCESS_TOKEN);
+    snprintf(line + size, sizeof line - size, "%s\r\n", longest);
+    struct fixture fixture;
+    fixture_init(&fixture);
+    set_script(&fixture, SLICE(CLOSE_FRAME));
+    fixture.bearer = longest;
+    fixture.bearer_line = line;
+    run(&fixture, serve_script);
+    assert_string_equal(fixture.log.data, "open " CLOSED);
+    assert_true(fixture.bearer_seen);
+    release(&fixture);
+}
+
 static void test_fragments(void **state)
 {
     (void)state;
@@ -311,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_bearer),
         cmocka_unit_test(test_fragments),
         cmocka_unit_test(test_close_without_code),
         cmocka_unit_test(test_violations),

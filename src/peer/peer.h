@@ -7,7 +7,11 @@
  *
  * A link, once wanted, is looked for until it is no longer: to the peer that says it is the leader
  * (of several, the newest epoch's), tried again with jittered backoff. Never to a node that follows
- * or stands alone: its numbers could come from us.
+ * or stands alone: its numbers could come from us. While there is none, all are asked often.
+ *
+ * When a link ends it is made again from where it stood: behind the last record that the reader was
+ * given, or with the former token when a snapshot was cut. It is left for another leader when the
+ * node leads no longer, when a newer epoch's is known, or when it drains and another one leads.
  *
  * Thread: the loop's. Bounds: LIMIT_PEERS; one request a peer at a time; the link's messages are at
  * most LIMIT_RECORD; an answer at most LIMIT_PEER_ANSWER.
@@ -21,8 +25,13 @@
 struct proxy;
 struct peers;
 
-/* What the leader's stream says to us; all borrowed during the call. Not called from inside a
- * function of this header. Texts are followed by a NUL and LIMIT_PADDING readable bytes. */
+/*
+ * What the leader's stream says to us; all borrowed during the call. Not called from inside a
+ * function of this header, but each may open or close the link, and describe the peers. Texts are
+ * followed by a NUL and LIMIT_PADDING readable bytes. What they are: hello first, well-formed and
+ * of that node; records numbered without a hole from its `next` on; of all the rest only the head
+ * has been looked at.
+ */
 struct peer_reader {
     void (*hello)(void *context, struct slice message); /* again on a live link: start over */
     void (*snapshot)(void *context, struct slice message);
@@ -42,12 +51,14 @@ struct peers_options {
     struct peer_reader reader;
 };
 
-/* Reads the token file. */
+/* Reads the token file: one token alone (RFC 6750, 2.1). -EINVAL, or what the file's reading said,
+ * with the URL or the file in front. */
 int peers_create(const struct peers_options *options, struct peers **ret_peers,
                  struct err *err) MUST_CHECK;
-void peers_destroy(struct peers *peers); /* NULL is a no-op */
+void peers_destroy(struct peers *peers); /* NULL is a no-op; not from inside a reader */
 
-/* since: a token, "" for a snapshot; copied. Open already: the link is closed and made anew. */
+/* since: a token, "" for a snapshot; copied. Open already: the link is closed, silently, and made
+ * anew. At once when a leader is known, unless the last attempt at it was a moment ago. */
 void peers_open_link(struct peers *peers, const char *since);
 void peers_close_link(struct peers *peers);
 
@@ -64,5 +75,6 @@ struct peer_info {
     bool linked;             /* our link goes there, and it has said hello */
 };
 
+/* Without those that turned out to be this node. */
 size_t peers_count(const struct peers *peers);
 void peers_describe(const struct peers *peers, size_t index, struct peer_info *ret_info);

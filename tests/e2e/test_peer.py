@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""src/peer against real nodes, by tests/tools/peer_dump: what a link hears is what any client hears;
-and against nodes that are none."""
+"""src/peer against real nodes, by tests/tools/peer_dump: what a link hears is what any client
+hears; and against nodes that are none."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from fake_node import STREAM, FakeNode, cluster, hello, record
 from harness import (ALONE, BUILD, DEMO, LISTEN, PATIENCE, Node, clean_environment, read_logfmt,
                      replay, wait_until)
 from proxy import Proxy
+from test_rest import validate
 from test_tls import Authority
 
 DUMP = os.path.join(BUILD, "tests", "tools", "peer_dump")
@@ -126,6 +127,24 @@ def leader():
 
 def base(node):
     return node.url("").rstrip("/")
+
+
+# ---- what a node says of itself ----
+
+@pytest.mark.parametrize("path", ["/api/v1/cluster", "/api/ws/infra-health"])
+def test_answers_keep_to_their_schemas(leader, quiet, path):
+    for node in (leader, quiet):
+        status, headers, body = node.get(path)
+        assert status == 200 and headers["Cache-Control"] == "no-store"
+        validate(path, json.loads(body))
+
+
+def test_one_node_alone_leads(quiet):
+    said, info = quiet.json("/api/v1/cluster"), quiet.info()
+    assert said["self"] == said["leader"] == info["node"] == "quiet-1"
+    assert (said["stream"], said["epoch"]) == (info["stream"], info["epoch"])
+    assert [(node["id"], node["role"]) for node in said["nodes"]] == [("quiet-1", "leader")]
+    assert [each["epoch"] for each in said["history"]] == [said["epoch"]]
 
 
 # ---- what is heard ----
@@ -255,8 +274,9 @@ def test_tokens(tmp_path):
         assert not any(TOKEN in line for line in node.lines)
 
 
-@pytest.mark.parametrize("text", ["short", "two tokens-in-one-line", "token-0000000001\nother-00000000002",
-                                  "line-feed-and\r\nHost: x", "", None])
+@pytest.mark.parametrize("text", [
+    "short", "two tokens-in-one-line", "token-0000000001\nother-00000000002",
+    "line-feed-and\r\nHost: x", "", None])
 def test_token_files_that_are_none(tmp_path, text):
     path = str(tmp_path / "none") if text is None else write_token(tmp_path, "file", text)
     done = subprocess.run([DUMP, "me", path, "", "http://127.0.0.1:1"], capture_output=True,
@@ -369,8 +389,8 @@ ANSWERS = {
     "a name that is too long": cluster(node="n" * 64),
     "an epoch that is a text": cluster(epoch="1"),
     "an epoch that is negative": cluster(epoch=-1),
-    "an epoch out of range": json.dumps(cluster()).replace('"epoch": 1',
-                                                           '"epoch": 99999999999999999999').encode(),
+    "an epoch out of range": json.dumps(cluster()).replace(
+        '"epoch": 1', '"epoch": 99999999999999999999').encode(),
     "nodes that are no list": cluster(nodes={"fake-1": 1}),
     "a stream that is no name": cluster(stream="a b"),
     "not UTF-8": b'{"self":"\xff\xfe"}',
