@@ -233,10 +233,13 @@ unit_job tsan 6
 after build-gcc e2e-gcc junit:$logs/e2e-gcc.xml end_to_end gcc
 after build-asan e2e-asan junit:$logs/e2e-asan.xml end_to_end asan
 for name in $($python tools/show.py --names); do
-    # Two at a time of those that wait for a simulated exchange most of their time.
+    # Together, those that wait for a simulated exchange most of their time.
     case $name in
-    overlap) begin show-runtime show runtime ;;
-    stall) begin show-limits show limits ;;
+    overlap)
+        begin show-runtime show runtime
+        begin show-limits show limits
+        ;;
+    stall) begin show-faults show faults ;;
     esac
     after build-gcc "show-$name" show show "$name"
 done
