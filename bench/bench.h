@@ -86,3 +86,40 @@ int bench_fanout(const struct bench_fanout_options *options, struct bench_fanout
 
 /* The arguments behind `bench fanout`, as for bench_decode_command. */
 int bench_fanout_command(int argc, char **argv);
+
+#define BENCH_PIPELINE_ROUNDS_MAX 99
+#define BENCH_PIPELINE_SETS_MAX 32
+
+enum bench_way { BENCH_PLAIN, BENCH_KAFKA };
+#define BENCH_WAYS 2
+
+struct bench_pipeline_options {
+    const char *brokers;             /* of Kafka, host:port,...; NULL: plain only */
+    const char *topic;               /* which the node makes when it is missing */
+    uint64_t rate;                   /* messages a second, about */
+    uint64_t clients, seconds, warm; /* of each turn; what comes while warming is not counted */
+    uint64_t rounds;                 /* turns of each way, up to BENCH_PIPELINE_ROUNDS_MAX */
+    const char *sets[BENCH_PIPELINE_SETS_MAX]; /* "key=value": other settings of the node */
+    size_t set_count;
+};
+
+/* Of all rounds: quantiles are medians of each round's own, the maximum is the largest, counts and
+ * times are sums. What a turn does not have is 0. */
+struct bench_pipeline_result {
+    struct bench_fanout_result ways[BENCH_WAYS];
+};
+
+/*
+ * How late messages are, from the moment at which a node has an exchange's bytes to a client's
+ * read: straight, and through Kafka, by turns. Starts simulated exchanges and nodes from this very
+ * program. A node that is not fed as it should be is an error.
+ */
+int bench_pipeline(const struct bench_pipeline_options *options,
+                   struct bench_pipeline_result *ret_result, struct err *err) MUST_CHECK;
+
+/* The summary of `count` turns (at least one), as told above. */
+void bench_pipeline_summarize(const struct bench_fanout_result *runs, uint64_t count,
+                              struct bench_fanout_result *ret_summary);
+
+/* The arguments behind `bench pipeline`, as for bench_decode_command. */
+int bench_pipeline_command(int argc, char **argv);

@@ -2,7 +2,7 @@
 /* `tickwire bench fanout`: options to a run, its result to JSON. */
 #include "bench/bench.h"
 
-#include "base/slice.h"
+#include "bench/options.h"
 #include "bench/source.h"
 
 #include <assert.h>
@@ -11,21 +11,6 @@
 #define CLIENTS_MAX 1000000
 #define SECONDS_MAX 86400
 #define JOIN_MS_MAX 60000
-
-struct number_option {
-    const char *name;
-    uint64_t min, max;
-    uint64_t *value;
-};
-
-static bool number_read(const struct number_option *table, const char *name, const char *value)
-{
-    for (; table->name != NULL; table++)
-        if (strcmp(table->name, name) == 0)
-            return slice_to_uint64(slice_of(value), table->max, table->value) &&
-                   *table->value >= table->min;
-    return false;
-}
 
 static bool text_read(struct bench_fanout_options *options, const char *name, const char *value)
 {
@@ -78,19 +63,6 @@ static bool options_read(struct bench_fanout_options *options, int argc, char **
             return false;
     }
     return options->url != NULL;
-}
-
-static void print_decimal(const char *name, int64_t value, int64_t unit, int digits)
-{
-    if (value < 0)
-        value = 0; /* the server ended */
-    printf(",\"%s\":%lld.%0*lld", name, (long long)(value / unit), digits,
-           (long long)(value % unit));
-}
-
-static void print_number(const char *name, uint64_t value)
-{
-    printf(",\"%s\":%llu", name, (unsigned long long)value);
 }
 
 /* Microseconds over messages are seconds over millions of them. */

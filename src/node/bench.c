@@ -7,10 +7,13 @@
 int command_bench(int count, char **arguments)
 {
     if (count == 0)
-        return usage_error("bench", "it needs what to measure: decode or fanout");
+        return usage_error("bench", "it needs what to measure: decode, fanout or pipeline");
     if (strcmp(arguments[0], "decode") == 0)
         return bench_decode_command(count - 1, arguments + 1);
     if (strcmp(arguments[0], "fanout") == 0)
         return bench_fanout_command(count - 1, arguments + 1);
-    return usage_error("bench", "cannot measure `%s`; there is: decode, fanout", arguments[0]);
+    if (strcmp(arguments[0], "pipeline") == 0)
+        return bench_pipeline_command(count - 1, arguments + 1);
+    return usage_error("bench", "cannot measure `%s`; there is: decode, fanout, pipeline",
+                       arguments[0]);
 }

@@ -155,7 +155,9 @@ const struct command command_table[] = {
      NODE_OPTIONS
      "  --reference           print the description of all settings (docs/configuration.md)\n",
      command_check},
-    {"bench", "decode FILE --exchange E [--repeat N] | fanout --url URL [OPTIONS]",
+    {"bench",
+     "decode FILE --exchange E [--repeat N] | fanout --url URL [OPTIONS] | pipeline "
+     "[OPTIONS]",
      "measure this machine; one JSON object on stdout",
      "  decode FILE           raw messages, one a line: to events and to our JSON, as fast as it "
      "goes\n"
@@ -174,7 +176,17 @@ const struct command command_table[] = {
      "  --pid N               the server's process: its CPU time and memory are told, too\n"
      "  --source HOST:PORT    be the source as well: the server reads there what it is to send,\n"
      "                        one message a line\n"
-     "  --rate R, --size S    messages a second from the source, and bytes of each (default 250)\n",
+     "  --rate R, --size S    messages a second from the source, and bytes of each (default 250)\n"
+     "  pipeline              a node of simulated exchanges, from their bytes to its clients' "
+     "read:\n"
+     "                        straight, and through Kafka by turns\n"
+     "  --brokers HOST:PORT   of Kafka; without it only straight\n"
+     "  --topic NAME          in it (default tickwire.bench), made when it is missing\n"
+     "  --rate R              messages a second, about (default 2000)\n"
+     "  --clients N           of the node (default 100)\n"
+     "  --seconds T, --warm T of each turn, measured and before (default 5 and 5)\n"
+     "  --rounds N            turns of each (default 3); told is the median\n"
+     "  --set key=value       another setting of the node, like kafka.properties\n",
      command_bench},
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "list the commands, or explain one", NULL, command_help},

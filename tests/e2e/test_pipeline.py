@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`bench pipeline` with the processes that it starts; through Kafka: tests/show/pipeline.py."""
+
+import json
+import os
+
+import pytest
+
+from harness import run
+
+SHORT = ["--clients", "5", "--seconds", "1", "--warm", "0", "--rounds", "1", "--rate", "300"]
+
+
+def children():
+    """Of all processes, those that run our program."""
+    found = []
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as file:
+                if b"kafka.topic=left-behind" in file.read().split(b"\0"):
+                    found.append(process)
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
+def test_straight():
+    status, output, errors = run("bench", "pipeline", *SHORT)
+    assert status == 0, errors
+    result = json.loads(output)
+    assert "kafka" not in result and (result["rate"], result["clients"]) == (300, 5)
+    plain = result["plain"]
+    assert [plain[key] for key in ("gaps", "missing", "repeats", "closed")] == [0] * 4
+    assert 100 < plain["rate"] < 900 and plain["delivered"] > 5 * 50
+    assert 0 < plain["p50_ms"] <= plain["p99_ms"] <= plain["p99.9_ms"] <= plain["max_ms"]
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    (["--rate"], 2, "usage"),
+    (["--rate", "0"], 2, "usage"),
+    (["--rounds", "100"], 2, "usage"),
+    (["--source", "x"], 2, "usage"),
+    (["--set", "http.lisen=x"], 1, "http.listen"),
+    (["--brokers", "nowhere", "--set", "kafka.topic=left-behind"], 1, "kafka.brokers"),
+])
+def test_what_cannot_be_measured(arguments, status, words):
+    found, output, errors = run("bench", "pipeline", *SHORT, *arguments)
+    assert (found, output) == (status, "") and "bench pipeline" in errors and words in errors
+    assert children() == []
