@@ -151,7 +151,7 @@ static bool must_begin_anew(const struct replica *replica, const struct slot *sl
     if (replica->shadow != NULL || path->joined)
         return false;
     return replica->mode != REPLICA_FOLLOWER_PEER || !replica->peer_there ||
-           path->reading.epoch > journal_barrier_epoch(replica->log);
+           (path->unfit && path->reading.epoch >= journal_barrier_epoch(replica->log));
 }
 
 static void from_peer_to_carrier(struct replica *replica, struct slot *slot)

@@ -11,8 +11,10 @@ void path_begin(struct replica *replica, struct path *path, const struct checkpo
     path->joined = false;
     path->unfit = false;
     path->barrier_position = -1;
-    if (replica->shadow_path == path)
+    if (replica->shadow_path == path) {
+        homecoming_stop(replica);
         shadow_drop(replica);
+    }
 }
 
 bool path_is_alive(const struct replica *replica, const struct path *path)
@@ -102,21 +104,22 @@ void path_record(struct replica *replica, struct path *path, const struct record
 
 /* ---- barriers ---- */
 
-/* Nothing of an older epoch may follow in the log; what it has beyond the path's q is not of the
- * new epoch, unless the log is its writer's own. */
+/*
+ * From here on nothing of an older epoch is accepted, whoever brings it, unless it may have come
+ * before the barrier. What the log has beyond the path's q is not of the new epoch, unless the log
+ * is its writer's own.
+ */
 static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
 {
+    const char *stream = journal_stream(replica->log);
+    bool same = strcmp(path->reading.stream, stream) == 0;
     int64_t last = journal_next(replica->log) - 1;
-    if (strcmp(path->reading.stream, journal_stream(replica->log)) != 0 ||
-        path->reading.seq > last) {
+    int64_t behind = journal_epoch_at(replica->log, path->reading.seq + 1);
+    if (!same || path->reading.seq > last ||
+        (path->reading.seq < last && behind != 0 && behind < epoch))
         path_misfit(path);
-    } else if (path->reading.seq == last) {
-        journal_barrier(replica->log, path->reading.stream, epoch);
-    } else {
-        int64_t behind = journal_epoch_at(replica->log, path->reading.seq + 1);
-        if (behind != 0 && behind < epoch)
-            path_misfit(path);
-    }
+    if (!replica->writing && (!same || path->reading.seq <= last))
+        journal_barrier(replica->log, stream, epoch);
 }
 
 bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier)
@@ -162,6 +165,7 @@ static void slot_began(void *context, const struct checkpoint *from)
     if (wanted && replica->leading != LEADING)
         shadow_open(replica, &slot->path, from->stream, from->seq + 1);
     slot->writer.barrier = from->epoch;
+    slot->writer.progress_ns = 0; /* what it lacks is written as soon as that is known */
 }
 
 static void slot_record(void *context, const struct record *record)

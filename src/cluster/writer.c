@@ -244,6 +244,8 @@ void writer_tick(struct slot *slot)
         return;
     bool owed = writer->next - 1 > slot->path.reading.seq ||
                 strcmp(slot->path.reading.stream, journal_stream(replica->log)) != 0;
+    if (!owed)
+        writer->progress_ns = replica->now_ns;
     if (writer->refill_seq > 0) {
         writer_rewind(slot, writer_refill_from(slot), "the carrier was gone");
         writer->refill_seq = 0;
