@@ -48,8 +48,11 @@ void replica_peer_snapshot(struct replica *replica, struct slice message)
 void replica_peer_snapshot_end(struct replica *replica, int64_t seq)
 {
     replica_peer_alive(replica);
-    if (replica->peer_there && seq == replica->peer.reading.seq)
-        replica->peer.caught_up = true;
+    if (!replica->peer_there || seq != replica->peer.reading.seq)
+        return;
+    replica->peer.caught_up = true;
+    if (replica->shadow_path == &replica->peer)
+        replica->shadow_whole = true;
 }
 
 /* The number behind `"epoch":` in an `epoch` message; 0: none. */
@@ -112,11 +115,15 @@ void replica_peer_lost(struct replica *replica, const char *reason)
 
 /* ---- which road ---- */
 
-/* Its path has been read to the end, and there is a stream on it. */
-static bool shadow_is_ready(const struct replica *replica)
+/* Its path has been read to the end, and there is a stream on it; states of everything have come,
+ * or nobody is there to write them. */
+bool shadow_is_ready(const struct replica *replica)
 {
-    return replica->shadow != NULL && replica->shadow_path->caught_up &&
-           replica->shadow_path->reading.stream[0] != '\0';
+    const struct path *path = replica->shadow_path;
+    if (replica->shadow == NULL || !path->caught_up || path->reading.stream[0] == '\0')
+        return false;
+    return replica->shadow_whole || replica->leading != NOT_LEADING ||
+           !path_is_alive(replica, path);
 }
 
 static void follow_carrier(struct replica *replica, struct slot *slot, const char *reason)

@@ -153,7 +153,7 @@ void alone_tick(struct replica *replica)
             slot_begin_anew(slot);
         return;
     }
-    if (!replica->shadow_path->caught_up || replica->shadow_path->reading.stream[0] == '\0')
+    if (!shadow_is_ready(replica))
         return;
     if (replica->home_ns == 0)
         homecoming_begin(replica);

@@ -137,7 +137,9 @@ static void take_reading(struct replica *replica)
 {
     struct slot *slot = replica_slot(replica, false);
     if (replica->mode == REPLICA_ALONE) {
-        if (slot == NULL && take_over_failed(replica))
+        bool nothing =
+            slot == NULL ? take_over_failed(replica) : slot->path.reading.stream[0] == '\0';
+        if (nothing)
             lead_from_alone(replica);
         return; /* it comes home first */
     }

@@ -63,7 +63,8 @@ static void path_hold(struct replica *replica, struct path *path, const struct r
     } else if (path->joined) {
         if (record->epoch > journal_barrier_epoch(replica->log))
             journal_barrier(replica->log, record->stream, record->epoch);
-        (void)log_accept(replica, record); /* fenced by what another path knows, at worst */
+        if (log_accept(replica, record)) /* else fenced by what another path knows */
+            pending_read_back(replica, record);
     }
 }
 
@@ -129,8 +130,10 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
     path->barrier_position = barrier->position;
     keep_text(path->leader, sizeof path->leader, barrier->node);
     path_hear(replica, path);
+    if (barrier->start >= 0) /* whatever was before is of another stream, or another history */
+        path->joined = path->unfit = false;
     if (replica->shadow_path == path) {
-        if (barrier->start >= 0) /* whatever was before is another stream's */
+        if (barrier->start >= 0)
             shadow_open(replica, path, barrier->stream, barrier->start + 1);
         journal_barrier(replica->shadow, barrier->stream, barrier->epoch);
     } else {
@@ -162,8 +165,10 @@ static void slot_began(void *context, const struct checkpoint *from)
     bool wanted = slot->restart || !replica->served;
     slot->restart = false;
     path_begin(replica, &slot->path, from);
-    if (wanted && replica->leading != LEADING)
+    if (wanted && replica->leading != LEADING) {
         shadow_open(replica, &slot->path, from->stream, from->seq + 1);
+        replica->shadow_whole = from->stream[0] != '\0';
+    }
     slot->writer.barrier = from->epoch;
     slot->writer.progress_ns = 0; /* what it lacks is written as soon as that is known */
 }
@@ -198,6 +203,9 @@ static void slot_beacon(void *context, const struct beacon *beacon)
     if (path->barrier_position < 0)
         path->barrier_position = beacon->barrier;
     keep_text(path->leader, sizeof path->leader, beacon->node);
+    if (slot->replica->shadow_path == path &&
+        strcmp(beacon->start.stream, path->reading.stream) == 0)
+        slot->replica->shadow_whole = true;
 }
 
 static void slot_state(void *context, const struct state_note *state)
@@ -205,9 +213,13 @@ static void slot_state(void *context, const struct state_note *state)
     struct slot *slot = context;
     struct replica *replica = slot->replica;
     const struct replica_ports *ports = &replica->options.ports;
-    if (replica->shadow_path == &slot->path && state->epoch == slot->path.reading.epoch &&
-        strcmp(state->stream, slot->path.reading.stream) == 0)
+    const struct path *path = &slot->path;
+    if (state->epoch != path->reading.epoch || strcmp(state->stream, path->reading.stream) != 0)
+        return;
+    if (replica->shadow_path == path)
         ports->load_state(ports->context, replica->shadow, state);
+    else if (path->joined && !replica->writing) /* of a stream that began while we were here */
+        ports->load_state(ports->context, replica->log, state);
 }
 
 static void slot_caught_up(void *context)

@@ -124,6 +124,7 @@ struct replica {
     /* shadow.c */
     struct journal *shadow;
     struct path *shadow_path;
+    bool shadow_whole; /* states of everything have been given */
 
     /* follower.c, homecoming.c */
     int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */
@@ -165,6 +166,7 @@ bool log_accept(struct replica *replica, const struct record *record);
 void shadow_open(struct replica *replica, struct path *path, const char *stream, int64_t first);
 void shadow_drop(struct replica *replica);
 void shadow_record(struct replica *replica, const struct record *record);
+bool shadow_is_ready(const struct replica *replica);
 void shadow_take(struct replica *replica);
 /* The log under a new stream id, empty, with the epoch begun. */
 void log_rename(struct replica *replica, int64_t epoch);
@@ -180,6 +182,7 @@ bool writer_can_fill(const struct slot *slot);      /* the log still holds what 
 void writer_forget_places(struct replica *replica); /* before a log changes under them */
 void pending_deliver(struct replica *replica);      /* everything pending goes to the log */
 void pending_begin(struct replica *replica);
+void pending_read_back(struct replica *replica, const struct record *record);
 int64_t sample_seq_at(const struct replica *replica, int64_t ns);
 int64_t unread_age_ns(const struct replica *replica, const struct slot *slot);
 extern const struct carrier_kind replica_inlet_kind;

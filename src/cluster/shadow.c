@@ -30,6 +30,7 @@ void shadow_open(struct replica *replica, struct path *path, const char *stream,
     replica->shadow = journal_create(stream, first, replica->options.retain);
     journal_behind(replica->shadow, path->reading.record_epoch);
     replica->shadow_path = path;
+    replica->shadow_whole = false;
     journal_barrier(replica->shadow, stream, path->reading.epoch);
     ledger_forget_seen(replica->ledger);
     ports->shadow(ports->context, replica->shadow);

@@ -86,6 +86,12 @@ void pending_deliver(struct replica *replica)
     replica->pending_bytes = 0;
 }
 
+void pending_read_back(struct replica *replica, const struct record *record)
+{
+    if (replica->mode == REPLICA_LEADER_CARRIER)
+        replica->pending_bytes -= record->text.size;
+}
+
 int64_t replica_written(const struct replica *replica)
 {
     int64_t next = journal_next(replica->log);

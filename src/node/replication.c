@@ -160,8 +160,10 @@ int replication_start(struct replication *replication, struct err *err)
     int result = settings->kafka.enabled ? kafka_open(replication, err) : 0;
     if (result < 0)
         return result;
+    /* Without an election nobody else remembers epochs: a topic that lost its end must not make us
+     * give one twice, so an epoch is at least the time in seconds. */
     if (settings->cluster.role != CLUSTER_FOLLOWER)
-        replica_lead(replication->replica, 0);
+        replica_lead(replication->replica, settings->kafka.enabled ? clock_wall_us() / 1000000 : 0);
     timer_start(replication->tick, TICK_MS, TICK_MS);
     replica_tick(replication->replica);
     return 0;
