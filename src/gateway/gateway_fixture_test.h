@@ -11,7 +11,7 @@
 
 #define STEP_MS 2
 #define TICKERS 200
-#define MEBI ((size_t)1 << 20)
+#define RETAIN ((size_t)64 * MEBIBYTE)
 
 struct fixture {
     struct loop *loop;
@@ -27,7 +27,7 @@ struct fixture {
     uint32_t start_overs; /* still to come, one a step_count-th step */
     uint32_t steps;       /* so far */
     bool (*done)(struct fixture *fixture);
-    struct listener *listeners;
+    struct listener *listeners; /* listener_count of them */
     size_t listener_count;
     struct asker asker;
 };
@@ -59,12 +59,8 @@ static inline void fixture_publish(struct fixture *fixture, uint64_t count)
                             fixture->content);
         size_t at = (size_t)size;
         for (; at < fixture->size; at++) {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            rest[at] = (char)('0' + random % 64);
-            if (rest[at] == '\\')
-                rest[at] = 'z';
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            rest[at] = (char)('A' + (random >> 59) % 26);
         }
         memcpy(rest + at, "\"", 2);
         fixture_append(fixture, "note", rest);
@@ -122,8 +118,6 @@ static inline void fixture_connect(struct fixture *fixture, struct listener *lis
     listener_open(listener, fixture->loop, http_server_port(fixture->server), path, deflate);
 }
 
-/* ---- running ---- */
-
 /* Has everything, of the present content. */
 static inline bool is_up(const struct fixture *fixture, const struct listener *listener)
 {
@@ -139,14 +133,6 @@ static inline bool all_are_up(struct fixture *fixture)
         if (!is_up(fixture, &fixture->listeners[i]))
             return false;
     return fixture->start_overs == 0 && fixture->per_step == 0;
-}
-
-static inline bool all_have_ended(struct fixture *fixture)
-{
-    for (size_t i = 0; i < fixture->listener_count; i++)
-        if (fixture->listeners[i].ws != NULL)
-            return false;
-    return gateway_clients(fixture->gateway) == 0;
 }
 
 static inline void on_step(void *context)
@@ -167,7 +153,6 @@ static inline void on_step(void *context)
         timer_start(fixture->step, STEP_MS, 0);
 }
 
-/* Until then. */
 static inline void run_until(struct fixture *fixture, bool (*done)(struct fixture *fixture))
 {
     fixture->done = done;
@@ -175,8 +160,6 @@ static inline void run_until(struct fixture *fixture, bool (*done)(struct fixtur
     timer_start(fixture->step, STEP_MS, 0);
     loop_run(fixture->loop);
 }
-
-/* ---- asking ---- */
 
 static inline bool is_answered(struct fixture *fixture)
 {
@@ -241,7 +224,7 @@ static inline void fixture_init_with(struct fixture *fixture, const char *stream
 static inline void fixture_init(struct fixture *fixture)
 {
     const struct gateway_options options = fixture_options();
-    fixture_init_with(fixture, "tw-1", 64 * MEBI, &options);
+    fixture_init_with(fixture, "tw-1", RETAIN, &options);
     fixture_publish_tickers(fixture);
 }
 

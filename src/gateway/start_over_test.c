@@ -111,19 +111,21 @@ static void the_slow_leave_the_former_content(void **state)
     struct fixture fixture;
     struct gateway_options options = fixture_options();
     options.policy.disconnect_slow = true;
-    fixture_init_with(&fixture, "tw-1", 64 * MEBI, &options);
+    fixture_init_with(&fixture, "tw-1", RETAIN, &options);
     fixture_publish_tickers(&fixture);
     listen_all(&fixture, 8);
     run_until(&fixture, all_are_up);
-    for (size_t i = 0; i < 8; i++)
+    uint64_t heard[8];
+    for (size_t i = 0; i < 8; i++) {
+        heard[i] = fixture.listeners[i].messages;
         ws_client_pause(fixture.listeners[i].ws, true);
+    }
     fixture.size = 3000;
     fixture.per_step = 40; /* 12 MB */
     fixture.steps = 0;
     run_until(&fixture, journal_is_full);
     fixture.per_step = 0;
-    int64_t former = journal_next(fixture.journal);
-    uint64_t owed = (uint64_t)former;
+    uint64_t owed = 40 * 100;
     fixture_change_content(&fixture);
     wait_ticks(3); /* the workers know nothing yet but what the log says */
     gateway_start_over(fixture.gateway);
@@ -137,7 +139,7 @@ static void the_slow_leave_the_former_content(void **state)
         assert_non_null(listener->ws);
         assert_int_equal(listener->skipped, 0);
         assert_int_equal(listener->hellos, 2);
-        assert_true(listener->messages < owed);
+        assert_true(listener->messages - heard[i] < owed);
     }
     fixture_release(&fixture);
 }
@@ -203,7 +205,7 @@ static void waiting_tokens_are_judged_by_the_new_content(void **state)
     fixture_connect(&fixture, &fixture.listeners[1], "exchange?since=tw-1.1.400", true);
     run_until(&fixture, two_are_clients);
     assert_int_equal(fixture.listeners[0].hellos + fixture.listeners[1].hellos, 0);
-    struct journal *shadow = journal_create("tw-1", 250, MEBI);
+    struct journal *shadow = journal_create("tw-1", 250, MEBIBYTE);
     struct journal *own = fixture.journal;
     journal_barrier(shadow, "tw-1", 1);
     fixture.journal = shadow;
@@ -244,7 +246,7 @@ static void nobody_is_served_before_there_is_a_log(void **state)
     (void)state;
     struct fixture fixture;
     const struct gateway_options options = fixture_options();
-    fixture_init_with(&fixture, "", 64 * MEBI, &options);
+    fixture_init_with(&fixture, "", RETAIN, &options);
     assert_false(gateway_is_open(fixture.gateway));
     fixture_listen(&fixture, 1);
     fixture_connect(&fixture, &fixture.listeners[0], "exchange", false);
@@ -258,6 +260,14 @@ static void nobody_is_served_before_there_is_a_log(void **state)
     run_until(&fixture, all_are_up);
     assert_string_equal(fixture.listeners[0].stream, "tw-2");
     fixture_release(&fixture);
+}
+
+static bool all_have_ended(struct fixture *fixture)
+{
+    for (size_t i = 0; i < fixture->listener_count; i++)
+        if (fixture->listeners[i].ws != NULL)
+            return false;
+    return gateway_clients(fixture->gateway) == 0;
 }
 
 static bool drained(struct fixture *fixture)
