@@ -15,7 +15,8 @@ def told(kind, seq, rest):
 TICKER = told("ticker", 4, A + ',"ts":3,"recv":4,"last":"7"')
 QUOTE = told("quote", 3, A + ',"recv":4,"bid":"7","ask":"8.50"')
 TRADE = told("trade", 2, A + ',"ts":3,"recv":4,"id":"17","price":"7","size":"1","side":"buy"')
-BOOK = told("book", 4, A + ',"ts":3,"recv":4,"action":"snapshot","proof":"chain","depth":3,' + LEVELS)
+VOUCHED = '"action":"snapshot","proof":"chain","depth":3,'
+BOOK = told("book", 4, A + ',"ts":3,"recv":4,' + VOUCHED + LEVELS)
 STATUS = told("status", 1, A + ',"recv":1,"state":"down","reason":"x","channel":"quote"')
 WHOLE = told("status", 1, '"exchange":"one","recv":1,"state":"live"')
 KEYS = ('["17",3,4]', '[3,4,"buy","0.10","200"]', '["a-b",0,0]', '[1,2,"sell","0","1"]')
@@ -57,8 +58,8 @@ def seeds():
     yield "\n".join(RECORDS) + "\n" + state(9, (TICKER,), KEYS[:1])
     for wrong in ('"seq":0', '"seq":-1', '"seq":9007199254740992', '"seq":1', '"seq":4,"seq":4'):
         yield FULL.replace('"seq":4', wrong, 1)
-    for key in ("[]", '["",1,2]', '["1",1]', '["1",-1,2]', '[1,2,"hold","1","1"]', '[1,2,"buy","x","1"]',
-                '["%s",1,2]' % ("1" * 41), "7"):
+    for key in ("[]", '["",1,2]', '["1",1]', '["1",-1,2]', '[1,2,"hold","1","1"]',
+                '[1,2,"buy","x","1"]', '["%s",1,2]' % ("1" * 41), "7"):
         yield state(4, (), (key,))
     yield state(4, (TICKER, TICKER), ())
     yield state(4, (TICKER.replace("A-KRW", "B-KRW"),), ())
