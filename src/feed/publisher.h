@@ -45,6 +45,9 @@ struct publisher_past {
     /* CHANNEL_BITs of which it was said last that they are not live, of this symbol, or (it is
      * empty) of the exchange: they are told as `live` when they come. NULL: none. */
     uint32_t (*not_live)(void *context, struct slice exchange, struct slice symbol);
+    /* Those of them that are `down`, of this symbol: not collected, so what was traded meanwhile is
+     * not missing. NULL: none. */
+    uint32_t (*down)(void *context, struct slice exchange, struct slice symbol);
     void *context; /* borrowed */
 };
 

@@ -46,6 +46,11 @@ void publisher_learn(struct publisher *publisher, struct track *track, struct sl
     past->visit_trades(past->context, exchange, symbol, learn_trade, &learner);
     trade_order_check(&track->order, &learning, true);
     track->unheard_us = track->traded_us;
+    if (past->down != NULL &&
+        (past->down(past->context, exchange, symbol) & CHANNEL_BIT(CHANNEL_TRADE)) != 0) {
+        trade_order_release(&track->order);
+        track->unheard_us = 0;
+    }
 }
 
 void publisher_go_on(struct publisher *publisher, const struct publisher_past *past)

@@ -28,7 +28,7 @@ struct fixture {
     struct instrument *instrument;
     struct event log[LOG_MAX]; /* what it holds of the symbol */
     unsigned log_count, asked;
-    uint32_t not_live, exchange_not_live;
+    uint32_t not_live, exchange_not_live, down;
     int64_t now_us;
 };
 
@@ -57,6 +57,12 @@ static uint32_t not_live(void *context, struct slice exchange, struct slice symb
     struct fixture *fixture = context;
     assert_true(slice_is(exchange, "venue"));
     return symbol.size == 0 ? fixture->exchange_not_live : fixture->not_live;
+}
+
+static uint32_t down(void *context, struct slice exchange, struct slice symbol)
+{
+    assert_true(slice_is(exchange, "venue") && slice_is(symbol, "BTC-KRW"));
+    return ((struct fixture *)context)->down;
 }
 
 static int setup(void **state)
@@ -92,7 +98,7 @@ static int teardown(void **state)
 static void take_over(struct fixture *fixture)
 {
     const struct publisher_past past = {
-        .visit_trades = visit_trades, .not_live = not_live, .context = fixture};
+        .visit_trades = visit_trades, .not_live = not_live, .down = down, .context = fixture};
     fixture->publisher = publisher_create(&fixture->exchange, fixture->stream.sequencer, 2);
     publisher_go_on(fixture->publisher, &past);
 }
@@ -241,6 +247,25 @@ static void a_jump_of_consecutive_ids_is_a_hole(void **state)
     assert_int_equal(said(fixture, "\"type\":\"gap\""), 1);
 }
 
+static void while_it_was_not_collected_nothing_is_missing(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fixture *fixture = *state;
+        fixture->exchange.trade_ids_consecutive = i == 0;
+        fixture->down = CHANNEL_BIT(CHANNEL_TRADE);
+        log_has(fixture, trade("100", 20, TRADE_LIVE));
+        take_over(fixture);
+        assert_false(put(fixture, trade("100", 20, TRADE_SNAPSHOT)));
+        assert_true(put(fixture, trade("105", 0, TRADE_LIVE)));
+        publisher_missing(fixture->publisher, fixture->instrument, fixture->now_us);
+        assert_int_equal(said(fixture, "\"channel\":\"trade\""), 0);
+        assert_int_equal(said(fixture, "\"type\":\"trade\""), 1);
+        teardown(state);
+        setup(state);
+    }
+    take_over(*state);
+}
+
 static void a_log_that_has_nothing_is_a_first_start(void **state)
 {
     struct fixture *fixture = *state;
@@ -283,6 +308,7 @@ int main(void)
         TEST(a_quiet_symbol_does_not_repeat_itself),
         TEST(consecutive_ids_go_on),
         TEST(a_jump_of_consecutive_ids_is_a_hole),
+        TEST(while_it_was_not_collected_nothing_is_missing),
         TEST(a_log_that_has_nothing_is_a_first_start),
         TEST(what_was_not_live_is_told_as_live),
     };

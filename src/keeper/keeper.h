@@ -136,6 +136,10 @@ void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, u
 bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair *pair,
                           struct slice channel);
 
+/* The same: it was `down`. */
+bool keeper_told_down(const struct keeper *keeper, const struct keeper_pair *pair,
+                      struct slice channel);
+
 uint32_t keeper_book_depth(const struct keeper *keeper);
 
 /* ---- trades: once each ---- */

@@ -182,8 +182,9 @@ void keeper_append_book(struct keeper *keeper, const struct keeper_pair *pair, u
     keeper_write_book(keeper, entry, depth, out);
 }
 
-bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair *pair,
-                          struct slice channel)
+/* STATUS_LIVE when nothing was told. */
+static enum status_state told_state(const struct keeper *keeper, const struct keeper_pair *pair,
+                                    struct slice channel)
 {
     struct entry_key key = key_of(pair);
     const struct entry *all = NULL;
@@ -192,7 +193,19 @@ bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair 
     key.channel = channel;
     const struct entry *own = keeper_find(keeper, EVENT_STATUS, &key);
     const struct entry *last = all == NULL || (own != NULL && own->seq > all->seq) ? own : all;
-    return last != NULL && last->state != STATUS_LIVE;
+    return last == NULL ? STATUS_LIVE : last->state;
+}
+
+bool keeper_told_not_live(const struct keeper *keeper, const struct keeper_pair *pair,
+                          struct slice channel)
+{
+    return told_state(keeper, pair, channel) != STATUS_LIVE;
+}
+
+bool keeper_told_down(const struct keeper *keeper, const struct keeper_pair *pair,
+                      struct slice channel)
+{
+    return told_state(keeper, pair, channel) == STATUS_DOWN;
 }
 
 uint32_t keeper_book_depth(const struct keeper *keeper)

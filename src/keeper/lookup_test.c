@@ -293,6 +293,30 @@ static void names_that_are_too_long(void **state)
     assert_int_equal(keeper_find_book(fixture->keeper, &pair, &book), KEEPER_BOOK_NONE);
 }
 
+static void what_was_told_last_of_a_channel(void **state)
+{
+    struct fixture *fixture = *state;
+    struct keeper_pair pair = {.exchange = SLICE("upbit"), .symbol = SLICE("BTC-KRW")};
+    struct keeper_pair exchange = {.exchange = SLICE("upbit")};
+    struct slice trade = SLICE("trade");
+    assert_false(keeper_told_not_live(fixture->keeper, &pair, trade));
+    accept(fixture, "status", "\"exchange\":\"upbit\",\"recv\":6,\"state\":\"down\"");
+    assert_false(keeper_told_not_live(fixture->keeper, &pair, trade));
+    assert_false(keeper_told_not_live(fixture->keeper, &exchange, trade));
+    accept(fixture, "status", KRW ",\"state\":\"stale\",\"channel\":\"trade\"");
+    assert_true(keeper_told_not_live(fixture->keeper, &pair, trade));
+    assert_false(keeper_told_down(fixture->keeper, &pair, trade));
+    assert_false(keeper_told_not_live(fixture->keeper, &pair, SLICE("book")));
+    accept(fixture, "status", KRW ",\"state\":\"down\"");
+    assert_true(keeper_told_down(fixture->keeper, &pair, trade));
+    assert_true(keeper_told_down(fixture->keeper, &pair, SLICE("book")));
+    accept(fixture, "status", KRW ",\"state\":\"live\",\"channel\":\"trade\"");
+    assert_false(keeper_told_not_live(fixture->keeper, &pair, trade));
+    accept(fixture, "status",
+           "\"exchange\":\"upbit\",\"recv\":6,\"state\":\"stale\",\"channel\":\"trade\"");
+    assert_true(keeper_told_not_live(fixture->keeper, &exchange, trade));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -307,6 +331,7 @@ int main(void)
         TEST(a_lost_book_says_why),
         TEST(a_book_needs_a_live_exchange),
         TEST(names_that_are_too_long),
+        TEST(what_was_told_last_of_a_channel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
