@@ -416,10 +416,20 @@ void peers_destroy(struct peers *peers)
     memory_free(peers);
 }
 
+/* A link that its owner gives up has not failed. */
+static void peers_give_up(struct peers *peers)
+{
+    if (is_linked(peers)) {
+        peers->attempts = 0;
+        peers->next_ns = 0;
+    }
+    peers_drop(peers);
+}
+
 void peers_open_link(struct peers *peers, const char *since)
 {
     assert(strlen(since) < sizeof peers->since);
-    peers_drop(peers);
+    peers_give_up(peers);
     peers->wanted = true;
     snprintf(peers->since, sizeof peers->since, "%s", since);
     peers_seek(peers);
@@ -428,7 +438,7 @@ void peers_open_link(struct peers *peers, const char *since)
 void peers_close_link(struct peers *peers)
 {
     peers->wanted = false;
-    peers_drop(peers);
+    peers_give_up(peers);
     timer_stop(peers->retry);
     peers_hurry(peers);
 }

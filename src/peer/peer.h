@@ -58,7 +58,7 @@ int peers_create(const struct peers_options *options, struct peers **ret_peers,
 void peers_destroy(struct peers *peers); /* NULL is a no-op; not from inside a reader */
 
 /* since: a token, "" for a snapshot; copied. Open already: the link is closed, silently, and made
- * anew. At once when a leader is known, unless the last attempt at it was a moment ago. */
+ * anew. At once when a leader is known, unless an attempt at it has just failed. */
 void peers_open_link(struct peers *peers, const char *since);
 void peers_close_link(struct peers *peers);
 
