@@ -244,34 +244,6 @@ bool check_topic(struct slice text, const struct exchange *exchange)
     return true;
 }
 
-const char *refuse_kafka_property(struct slice name)
-{
-    static const char *const places[] = {"bootstrap.servers", "metadata.broker.list"};
-    static const char *const own[] = {
-        /* writing: everything once, in order, and not given up by itself */
-        "acks", "request.required.acks", "enable.idempotence", "enable.gapless.guarantee",
-        "transactional.id", "message.timeout.ms", "delivery.timeout.ms", "partitioner",
-        "partitioner_cb", "max.in.flight", "max.in.flight.requests.per.connection", "retries",
-        "message.send.max.retries", "queuing.strategy", "queue.buffering.max.messages",
-        "queue.buffering.max.kbytes", "queue.buffering.backpressure.threshold", "message.max.bytes",
-        "delivery.report.only.error",
-        /* reading: from where it says, without a group */
-        "auto.offset.reset", "group.id", "group.instance.id", "group.protocol",
-        "enable.auto.commit", "auto.commit.enable", "enable.auto.offset.store",
-        "enable.partition.eof", "offset.store.method", "isolation.level",
-        /* the topic is made by an admin call; events and logs are polled */
-        "allow.auto.create.topics", "enabled_events", "log.queue", "test.mock.num.brokers"};
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        if (slice_is(name, places[i]))
-            return "brokers in kafka.brokers";
-    }
-    for (size_t i = 0; i < COUNT_OF(own); i++) {
-        if (slice_is(name, own[i]))
-            return "properties but those that the order of the stream rests on";
-    }
-    return NULL;
-}
-
 bool check_generation(struct slice text, const struct exchange *exchange)
 {
     uint64_t generation;

@@ -84,6 +84,8 @@ static int take(struct loading *loading, const struct setting *setting, void *va
 static int refuse(const struct setting *setting, const struct setting_complaint *complaint,
                   const struct setting_place *place, struct err *err)
 {
+    if (complaint->sentence[0] != '\0')
+        return settings_fail(err, place, "%s", complaint->sentence);
     return settings_fail(err, place, "%s: expected %s, found %s", setting->key, complaint->expected,
                          complaint->found);
 }
@@ -92,7 +94,7 @@ static int take_text(struct loading *loading, const struct setting *setting, str
                      const struct setting_place *place, struct err *err)
 {
     union any_value value = {.map = {.count = 0}};
-    struct setting_complaint complaint;
+    struct setting_complaint complaint = {.sentence = ""};
     if (!setting_read_text(setting, text, &value, &complaint))
         return refuse(setting, &complaint, place, err);
     return take(loading, setting, &value, place, err);
@@ -103,7 +105,7 @@ static int take_entry(void *context, const struct setting *setting,
                       struct err *err)
 {
     union any_value value = {.map = {.count = 0}};
-    struct setting_complaint complaint;
+    struct setting_complaint complaint = {.sentence = ""};
     if (!setting_read(setting, input, &value, &complaint))
         return refuse(setting, &complaint, place, err);
     return take(context, setting, &value, place, err);
@@ -116,7 +118,7 @@ static void take_defaults(struct settings *settings, const struct catalog *catal
     *settings = (struct settings){.exchange_count = exchange_count()};
     for (size_t i = 0; i < catalog->count; i++) {
         const struct setting *setting = &catalog->settings[i];
-        struct setting_complaint complaint;
+        struct setting_complaint complaint = {.sentence = ""};
         bool taken = setting_read_text(setting, slice_of(setting->fallback),
                                        setting_field(settings, setting), &complaint);
         assert(taken); /* a default is within its own bounds */

@@ -28,8 +28,9 @@ enum setting_flag {
  */
 typedef bool setting_check_fn(struct slice text, const struct exchange *exchange);
 
-/* May a map have this name? NULL, or what was expected instead of it (static). */
-typedef const char *setting_refuse_fn(struct slice name);
+/* May a map have this name with this value? Else negative, and err says of which key and name, but
+ * no secret. */
+typedef int setting_pair_fn(const char *name, const char *value, struct err *err);
 
 struct setting_row {
     const char *key;
@@ -41,7 +42,7 @@ struct setting_row {
     const char *words;       /* of a SETTING_WORD: "info|warn" in the order of the enum */
     setting_check_fn *check; /* NULL: any text; "" is taken where it is the default */
     const char *expected;    /* what `check` wants, for people */
-    setting_refuse_fn *refuse; /* of a SETTING_MAP; NULL: any name */
+    setting_pair_fn *check_pair; /* of a SETTING_MAP; NULL: any names and values */
     const char *accepts; /* of a SETTING_UNBUILT: a second value that changes nothing; or NULL */
     const char *help;
 };
@@ -63,9 +64,6 @@ bool check_channel(struct slice text, const struct exchange *exchange);
 bool check_generation(struct slice text, const struct exchange *exchange);
 bool check_brokers(struct slice text, const struct exchange *exchange);
 bool check_topic(struct slice text, const struct exchange *exchange);
-
-/* Properties of librdkafka that are the carrier's own. */
-const char *refuse_kafka_property(struct slice name);
 
 /* Valid UTF-8 without control characters, so that it can be written back as YAML. */
 bool check_printable(struct slice text);
@@ -112,6 +110,7 @@ struct setting_input {
 };
 
 struct setting_complaint {
+    char sentence[400]; /* it says all by itself; "": the two below do */
     char expected[120];
     char found[72]; /* quoted and cut, or masked */
 };

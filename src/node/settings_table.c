@@ -4,6 +4,7 @@
  * and documented from here. Rows stand in the order in which they are shown, sections together.
  */
 #include "node/settings_priv.h"
+#include "stream/kafka/kafka_carrier.h"
 
 #include <stddef.h>
 
@@ -342,8 +343,8 @@ const struct setting_row setting_rows[] = {
      .flags = SETTING_LIVE,
      AT(kafka.properties),
      .fallback = "",
-     .max = ITEMS_MAX,
-     .refuse = refuse_kafka_property,
+     .max = LIMIT_KAFKA_PROPERTIES,
+     .check_pair = kafka_property_check,
      .help = "Properties of librdkafka, but for those that the order of the stream rests on. See "
              "docs/kafka.md."},
     {.key = "kafka.password_file",

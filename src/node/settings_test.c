@@ -281,8 +281,7 @@ static void passwords_are_masked(void **state)
     struct settings settings =
         load_file("kafka: { properties: { sasl.password: hunter2, linger.ms: 5,\n"
                   "  ssl.key.password: hunter2, ssl.key.pem: hunter2,\n"
-                  "  sasl.oauthbearer.client.secret: hunter2, sasl.oauthbearer.config: hunter2,\n"
-                  "  sasl.oauthbearer.assertion.private.key.passphrase: hunter2 } }\n");
+                  "  sasl.oauthbearer.config: hunter2 } }\n");
     memory_free(settings.proxy);
     settings.proxy = memory_copy_text("http://user:hunter2@host:3128");
     memory_free(settings.redis.url);

@@ -256,16 +256,23 @@ static bool has_item(const struct text_list *list, struct slice item)
     return false;
 }
 
+static bool is_good_count(const struct setting *setting, size_t count,
+                          struct setting_complaint *complaint)
+{
+    const struct setting_row *row = setting->row;
+    if ((int64_t)count >= row->min && (int64_t)count <= row->max)
+        return true;
+    snprintf(complaint->expected, sizeof complaint->expected, "%" PRId64 " to %" PRId64 " items",
+             row->min, row->max);
+    snprintf(complaint->found, sizeof complaint->found, "%zu", count);
+    return false;
+}
+
 static bool read_items(const struct setting *setting, const struct text_map *items,
                        struct text_list *list, struct setting_complaint *complaint)
 {
-    const struct setting_row *row = setting->row;
-    if ((int64_t)items->count < row->min || (int64_t)items->count > row->max) {
-        snprintf(complaint->expected, sizeof complaint->expected,
-                 "%" PRId64 " to %" PRId64 " items", row->min, row->max);
-        snprintf(complaint->found, sizeof complaint->found, "%zu", items->count);
+    if (!is_good_count(setting, items->count, complaint))
         return false;
-    }
     for (size_t i = 0; i < items->count; i++) {
         struct slice item = slice_of(items->values[i]);
         if (item.size == 0 || !is_well_formed(setting, item))
@@ -293,30 +300,27 @@ static bool read_list(const struct setting *setting, const struct text_map *item
     return true;
 }
 
-/* Of a map only names are ever shown. */
-static bool may_have(const struct setting *setting, struct slice name,
-                     struct setting_complaint *complaint)
+static bool is_good_pair(const struct setting *setting, const char *name, const char *value,
+                         struct setting_complaint *complaint)
 {
-    setting_refuse_fn *refuse = setting->row->refuse;
-    const char *expected = refuse == NULL ? NULL : refuse(name);
-    if (expected == NULL)
+    struct err err = {.code = 0};
+    if (name[0] == '\0' || !check_printable(slice_of(name)) ||
+        !is_well_formed(setting, slice_of(value)))
+        return wrong(setting, slice_of(""), complaint, "names and values, each a line of text");
+    if (setting->row->check_pair == NULL || setting->row->check_pair(name, value, &err) == 0)
         return true;
-    snprintf(complaint->expected, sizeof complaint->expected, "%s", expected);
-    snprintf(complaint->found, sizeof complaint->found, "\"%.*s\"",
-             (int)(name.size < FOUND_MAX ? name.size : FOUND_MAX), name.data);
+    snprintf(complaint->sentence, sizeof complaint->sentence, "%s", err.text);
     return false;
 }
 
 static bool read_map(const struct setting *setting, const struct text_map *items,
                      struct text_map *field, struct setting_complaint *complaint)
 {
-    for (size_t i = 0; i < items->count; i++) {
-        if (items->keys[i][0] == '\0' || !check_printable(slice_of(items->keys[i])) ||
-            !is_well_formed(setting, slice_of(items->values[i])))
-            return wrong(setting, slice_of(""), complaint, "names and values, each a line of text");
-        if (!may_have(setting, slice_of(items->keys[i]), complaint))
+    if (!is_good_count(setting, items->count, complaint))
+        return false;
+    for (size_t i = 0; i < items->count; i++)
+        if (!is_good_pair(setting, items->keys[i], items->values[i], complaint))
             return false;
-    }
     for (size_t i = 0; i < items->count; i++)
         text_map_add(field, slice_of(items->keys[i]), slice_of(items->values[i]));
     return true;

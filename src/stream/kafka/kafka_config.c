@@ -75,6 +75,10 @@ static const struct {
     {"delivery.timeout.ms", NULL},
     {"message.send.max.retries", NULL},
     {"retries", NULL},
+    {"max.in.flight", NULL},
+    {"max.in.flight.requests.per.connection", NULL},
+    {"queue.buffering.max.messages", NULL},
+    {"queue.buffering.max.kbytes", NULL},
     {"queuing.strategy", NULL},
     {"partitioner", NULL},
     {"partitioner_cb", NULL},
@@ -97,6 +101,7 @@ static const struct {
     {"enabled_events", NULL},
     {"log.queue", NULL},
     {"log_level", "set log.level"},
+    {"test.mock.num.brokers", "that is no Kafka"},
 };
 
 static bool is_secret(const char *name)
