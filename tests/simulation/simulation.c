@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cluster simulated from seeds:
+ *
+ *     simulation [--schedules N] [--first-seed S] [--seconds T] [--keep-going]
+ *     simulation --seed N --trace
+ *     simulation --plant no-fence|no-barrier|wrong-resend ...
+ *
+ * Prints one JSON object. The exit status is 1 when a schedule failed, which with --plant is what
+ * is hoped for. See README.md.
+ */
+#include "world.h"
+
+#include "plant.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FAILURES_SHOWN 20
+
+struct arguments {
+    uint64_t first, schedules;
+    int64_t seconds; /* at most; 0: no matter */
+    bool trace, keep_going;
+    const char *plant;
+};
+
+struct outcome {
+    uint64_t schedules, failures, first_failed;
+    uint64_t failed[FAILURES_SHOWN];
+    int64_t began_ns, single_worst_ms, virtual_ms;
+    uint64_t single_schedules, single_sum_ms;
+};
+
+static uint64_t seed_now;
+
+/* An assertion of the product has failed: the seed must be known. */
+static void on_abort(int number)
+{
+    char text[80];
+    (void)number;
+    int size = snprintf(text, sizeof text, "seed %llu: aborted\n", (unsigned long long)seed_now);
+    ssize_t written = write(STDERR_FILENO, text, (size_t)size);
+    (void)written;
+}
+
+static uint64_t number(const char *text)
+{
+    uint64_t value = 0;
+    if (text == NULL || !slice_to_uint64(slice_of(text), INT64_MAX, &value)) {
+        fprintf(stderr, "simulation: a number is expected, not \"%s\"\n", text == NULL ? "" : text);
+        exit(2);
+    }
+    return value;
+}
+
+static struct arguments read_arguments(char **argv)
+{
+    struct arguments arguments = {.first = 1, .schedules = 1000};
+    for (char **at = argv + 1; *at != NULL; at++) {
+        if (strcmp(*at, "--trace") == 0)
+            arguments.trace = true;
+        else if (strcmp(*at, "--keep-going") == 0)
+            arguments.keep_going = true;
+        else if (strcmp(*at, "--schedules") == 0)
+            arguments.schedules = number(*++at);
+        else if (strcmp(*at, "--first-seed") == 0)
+            arguments.first = number(*++at);
+        else if (strcmp(*at, "--seconds") == 0)
+            arguments.seconds = (int64_t)number(*++at);
+        else if (strcmp(*at, "--plant") == 0 && plant(*++at))
+            arguments.plant = *at;
+        else if (strcmp(*at, "--seed") == 0) {
+            arguments.first = number(*++at);
+            arguments.schedules = 1;
+        } else {
+            fprintf(stderr, "simulation: \"%s\" is not understood\n", *at == NULL ? "" : *at);
+            exit(2);
+        }
+    }
+    return arguments;
+}
+
+static void note_failure(struct outcome *outcome, const struct world *world, uint64_t seed)
+{
+    if (outcome->failures < FAILURES_SHOWN) {
+        outcome->failed[outcome->failures] = seed;
+        fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, world->failure);
+    }
+    outcome->failures++;
+}
+
+static void note_single(struct outcome *outcome, const struct world *world)
+{
+    if (!world->single)
+        return;
+    outcome->single_schedules++;
+    outcome->single_sum_ms += (uint64_t)world->silence_ms;
+    if (world->silence_ms > outcome->single_worst_ms)
+        outcome->single_worst_ms = world->silence_ms;
+}
+
+static void run(struct world *world, const struct arguments *arguments, struct outcome *outcome)
+{
+    for (uint64_t i = 0; i < arguments->schedules; i++) {
+        uint64_t seed = arguments->first + i;
+        seed_now = seed;
+        if (!world_run(world, seed, arguments->trace))
+            note_failure(outcome, world, seed);
+        outcome->schedules++;
+        outcome->virtual_ms += world->now_ms;
+        note_single(outcome, world);
+        if (outcome->failures > 0 && !arguments->keep_going)
+            return;
+        int64_t lived_ns = clock_monotonic_ns() - outcome->began_ns;
+        if (arguments->seconds > 0 && lived_ns > arguments->seconds * 1000 * MS_NS)
+            return;
+    }
+}
+
+/* ---- the summary ---- */
+
+static void print_modes(const struct counts *counts)
+{
+    const char *comma = "";
+    printf("\"modes\":{");
+    for (size_t i = 0; i < REPLICA_MODE_COUNT; i++, comma = ",")
+        printf("%s\"%s\":%llu", comma, replica_mode_names[i], (unsigned long long)counts->mode[i]);
+    printf("},\"changes\":{");
+    comma = "";
+    for (size_t i = 0; i < REPLICA_MODE_COUNT; i++)
+        for (size_t j = 0; j < REPLICA_MODE_COUNT; j++)
+            if (i != j && counts->change[i][j] > 0) {
+                printf("%s\"%s > %s\":%llu", comma, replica_mode_names[i], replica_mode_names[j],
+                       (unsigned long long)counts->change[i][j]);
+                comma = ",";
+            }
+    printf("}");
+}
+
+static void print_summary(const struct world *world, const struct arguments *arguments,
+                          const struct outcome *outcome)
+{
+    int64_t lived_us = (clock_monotonic_ns() - outcome->began_ns) / 1000;
+    const struct counts *counts = world->counts;
+    printf("{\"plant\":\"%s\",\"first_seed\":%llu,\"schedules\":%llu,\"failures\":%llu,"
+           "\"seconds\":%lld.%03lld,\"schedules_per_second\":%lld,\"virtual_seconds\":%lld,",
+           arguments->plant == NULL ? "" : arguments->plant, (unsigned long long)arguments->first,
+           (unsigned long long)outcome->schedules, (unsigned long long)outcome->failures,
+           (long long)(lived_us / 1000000), (long long)(lived_us / 1000 % 1000),
+           (long long)((int64_t)outcome->schedules * 1000000 / (lived_us + 1)),
+           (long long)(outcome->virtual_ms / 1000));
+    printf("\"failed_seeds\":[");
+    for (uint64_t i = 0; i < outcome->failures && i < FAILURES_SHOWN; i++)
+        printf("%s%llu", i == 0 ? "" : ",", (unsigned long long)outcome->failed[i]);
+    printf("],\"single_fault\":{\"schedules\":%llu,\"silence_ms_mean\":%llu,"
+           "\"silence_ms_worst\":%lld},\"events\":{",
+           (unsigned long long)outcome->single_schedules,
+           (unsigned long long)(outcome->single_schedules == 0
+                                    ? 0
+                                    : outcome->single_sum_ms / outcome->single_schedules),
+           (long long)outcome->single_worst_ms);
+    const char *comma = "";
+#define X(name)                                                                                    \
+    printf("%s\"%s\":%llu", comma, #name, (unsigned long long)counts->name);                       \
+    comma = ",";
+    COUNT_TABLE(X)
+#undef X
+    printf("},");
+    print_modes(counts);
+    printf("}\n");
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    struct arguments arguments = read_arguments(argv);
+    struct outcome outcome = {.began_ns = clock_monotonic_ns()};
+    log_configure(arguments.trace ? LOG_INFO : (enum log_level)(LOG_ERROR + 1), LOG_LOGFMT);
+    signal(SIGABRT, on_abort);
+    mallopt(M_MMAP_THRESHOLD, 256 * KIBIBYTE); /* logs come as zeroed pages, most never touched */
+    struct world *world = world_create();
+    run(world, &arguments, &outcome);
+    print_summary(world, &arguments, &outcome);
+    world_destroy(world);
+    return outcome.failures > 0 ? 1 : 0;
+}
