@@ -75,7 +75,9 @@ static void greet_anew(struct world *world, struct client *client)
     client->chain = monitor_find(world, client->stream, client->epoch, client->seq);
     client->got = (struct notebook){0};
     memset(client->declared, 0, sizeof client->declared);
-    memcpy(client->base, node->notebook->highest, sizeof client->base);
+    for (uint32_t pair = 0; pair < PAIRS; pair++) /* none yet: from the first one on */
+        client->base[pair] = node->notebook->highest[pair] == 0 ? TRADES_MAX
+                                                                : node->notebook->highest[pair];
     world_trace(world, "client %d: hello at %s, %s.%lld.%lld", (int)(client - world->clients),
                 node->name, journal_stream(log), (long long)client->epoch,
                 (long long)client->seq);
@@ -145,6 +147,8 @@ static void on_trade(struct world *world, struct client *client, uint32_t pair, 
     if (notebook_has(&client->got, pair, id))
         world_fail(world, "client %d: trade %u/%d twice", (int)(client - world->clients), pair, id);
     world->counts->trades_again_over_hello += notebook_has(&client->ever, pair, id);
+    if (client->base[pair] == TRADES_MAX)
+        client->base[pair] = id;
     notebook_add(&client->got, pair, id, 0);
     notebook_add(&client->ever, pair, id, 0);
 }
