@@ -243,7 +243,7 @@ static void second_leader(struct world *world, struct node *node)
     }
     node->leads = true;
     world_trace(world, "%s: is configured to lead as well", node->name);
-    replica_lead(node->replica, 0);
+    replica_lead(node->replica, world->now_ms);
 }
 
 static void change_roles(struct world *world, struct node *node)

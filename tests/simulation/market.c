@@ -13,8 +13,8 @@ void market_begin(struct market *market, struct dice *dice)
     *market = (struct market){.rate = 4 + dice_below(dice, 8), .gives = TRADES_MAX, .open = true};
     if (dice_chance(dice, 8))
         market->gives = 3 + (int32_t)dice_below(dice, 20);
-    if (dice_chance(dice, 3))
-        market->fat = 40000;
+    if (dice_chance(dice, 1))
+        market->fat = 60000;
 }
 
 void market_step(struct world *world)

@@ -242,7 +242,7 @@ void node_start(struct node *node)
 {
     struct world *world = node->world;
     struct replica_options options = {.node = node->name,
-                                      .retain = LIMIT_SEGMENT,
+                                      .retain = 4 * LIMIT_SEGMENT,
                                       .times = world->times,
                                       .ports = ports_of(node)};
     node->alive = true;
@@ -262,7 +262,7 @@ void node_start(struct node *node)
     if (node->takes_kafka)
         node_switch_kafka(node, true);
     if (node->leads)
-        replica_lead(node->replica, world->election ? world->zk_epoch : 0);
+        replica_lead(node->replica, world->election ? world->zk_epoch : world->now_ms);
 }
 
 void node_stop(struct node *node)
