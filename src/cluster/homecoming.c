@@ -23,6 +23,7 @@ void alone_begin(struct replica *replica)
     replica->left_seq = journal_next(replica->log) - 1;
     replica->left_us = ports->wall_us(ports->context);
     replica->epoch = 1;
+    replica->epoch_first = replica->left_seq + 1;
     replica->home = NULL;
     replica->writing = true;
     log_rename(replica, replica->epoch);

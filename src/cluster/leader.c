@@ -126,11 +126,13 @@ static void take_copying(struct replica *replica)
 /* Elected while it stood alone, and there is nothing to come home to. */
 static void lead_from_alone(struct replica *replica)
 {
+    shadow_drop(replica);
     replica->leading = LEADING;
     replica->owned = false;
     make_writer_id(replica);
     replica_drop_peer(replica);
-    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "no carrier works");
+    replica->collect = true;
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "there is nothing to come home to");
 }
 
 static void take_reading(struct replica *replica)
