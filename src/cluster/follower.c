@@ -32,7 +32,7 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     if (hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0) {
         peer->joined = true;
         peer->caught_up = true;
-    } else if (replica->shadow == NULL || replica->shadow_path == peer) {
+    } else if (!shadow_is_ready(replica)) { /* whoever is there first */
         shadow_open(replica, peer, from.stream, hello->next);
     }
 }
@@ -217,9 +217,21 @@ static void count_loneliness(struct replica *replica, bool lonely)
     }
 }
 
+/* Somebody leads on a carrier whose reading can't go on. */
+static void find_again(struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
+        struct slot *slot = &replica->slots[i];
+        if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up &&
+            slot->path.lost)
+            slot_begin_anew(slot);
+    }
+}
+
 void follower_tick(struct replica *replica)
 {
     struct slot *slot = replica_slot(replica, true);
+    find_again(replica);
     if (replica->mode == REPLICA_ALONE) {
         alone_tick(replica);
         return;

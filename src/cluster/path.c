@@ -4,12 +4,16 @@
 
 #include "base/log.h"
 
+#define LOST_STALLS 2 /* a writer that finds a hole has filled it by then */
+
 void path_begin(struct replica *replica, struct path *path, const struct checkpoint *from)
 {
     reading_begin(&path->reading, from);
     path->caught_up = false;
     path->joined = false;
     path->unfit = false;
+    path->lost = false;
+    path->early_ns = 0;
     path->barrier_position = -1;
     if (replica->shadow_path == path) {
         homecoming_stop(replica);
@@ -82,7 +86,23 @@ static void path_count(struct replica *replica, enum reading_verdict verdict)
         return;
     case READING_ACCEPTED:
     case READING_FOREIGN:
+    case READING_LOST:
         return;
+    }
+}
+
+/* A reading that can't go on where it stands is begun anew. */
+static void path_look(struct replica *replica, struct path *path, enum reading_verdict verdict)
+{
+    int64_t most_ns = LOST_STALLS * replica->options.times.stall * NS_PER_MS;
+    if (verdict == READING_ACCEPTED)
+        path->early_ns = 0;
+    if (verdict == READING_EARLY && path->early_ns == 0)
+        path->early_ns = replica->now_ns;
+    if (verdict == READING_LOST ||
+        (verdict == READING_EARLY && replica->now_ns - path->early_ns >= most_ns)) {
+        path_misfit(path);
+        path->lost = true;
     }
 }
 
@@ -93,6 +113,7 @@ void path_record(struct replica *replica, struct path *path, const struct record
     path_count(replica, verdict);
     if (verdict != READING_FENCED && verdict != READING_FOREIGN)
         path_hear(replica, path); /* a deposed leader's writes are no sign of a leader */
+    path_look(replica, path, verdict);
     if (verdict != READING_ACCEPTED)
         return;
     if (replica->shadow_path == path)
@@ -131,14 +152,13 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
     keep_text(path->leader, sizeof path->leader, barrier->node);
     path_hear(replica, path);
     if (barrier->start >= 0) /* whatever was before is of another stream, or another history */
-        path->joined = path->unfit = false;
+        path->joined = path->unfit = path->lost = false;
     if (replica->shadow_path == path) {
         if (barrier->start >= 0)
             shadow_open(replica, path, barrier->stream, barrier->start + 1);
         journal_barrier(replica->shadow, barrier->stream, barrier->epoch);
-    } else {
-        log_fence(replica, path, barrier->epoch);
     }
+    log_fence(replica, path, barrier->epoch);
     return true;
 }
 
@@ -170,6 +190,7 @@ static void slot_began(void *context, const struct checkpoint *from)
         replica->shadow_whole = from->stream[0] != '\0';
     }
     slot->writer.barrier = from->epoch;
+    notes_reset(&slot->writer);   /* its places were in what was there before */
     slot->writer.progress_ns = 0; /* what it lacks is written as soon as that is known */
 }
 
@@ -196,9 +217,15 @@ static void slot_beacon(void *context, const struct beacon *beacon)
 {
     struct slot *slot = context;
     struct path *path = &slot->path;
+    if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0') {
+        path_misfit(path); /* its barrier is not there, or was not for us: begin where it says */
+        path->lost = true;
+    }
     if (beacon->now.epoch != path->reading.epoch ||
         strcmp(beacon->now.stream, path->reading.stream) != 0)
-        return; /* of a deposed leader, or of one whose barrier is not there */
+        return; /* of a deposed leader, or of one that we can't follow */
+    if (beacon->now.seq > path->reading.seq) /* it has read this far, and found more than we */
+        path_look(slot->replica, path, READING_EARLY);
     path_hear(slot->replica, path);
     if (path->barrier_position < 0)
         path->barrier_position = beacon->barrier;

@@ -33,6 +33,8 @@ struct path {
     bool caught_up;   /* everything that was there when it began has been given */
     bool joined;      /* the log is a prefix of it: what it accepts is appended */
     bool unfit;       /* the log is no prefix of it */
+    bool lost;        /* its reading cannot go on: it must begin anew */
+    int64_t early_ns; /* since when it has only been early; 0: it was not */
     bool heard;       /* ever, since it was attached or opened */
     int64_t heard_ns; /* when a record or beacon came last */
     int64_t barrier_position;

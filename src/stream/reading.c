@@ -17,6 +17,7 @@ void reading_begin(struct reading *reading, const struct checkpoint *from)
     reading->epoch = from->epoch;
     reading->seq = from->seq;
     reading->record_epoch = from->record_epoch;
+    reading->lost = false;
 }
 
 bool reading_barrier(struct reading *reading, const struct barrier *barrier)
@@ -30,6 +31,7 @@ bool reading_barrier(struct reading *reading, const struct barrier *barrier)
     if (barrier->start >= 0) {
         reading->seq = barrier->start;
         reading->record_epoch = 0;
+        reading->lost = false;
     }
     return true;
 }
@@ -41,6 +43,11 @@ enum reading_verdict reading_record(struct reading *reading, const char *stream,
         return READING_FOREIGN;
     if (epoch < reading->epoch)
         return READING_FENCED;
+    if (seq <= reading->seq && epoch == reading->epoch && reading->record_epoch != 0 &&
+        reading->record_epoch < epoch)
+        reading->lost = true;
+    if (reading->lost)
+        return READING_LOST;
     if (seq <= reading->seq)
         return READING_REPEATED;
     if (epoch > reading->epoch || seq > reading->seq + 1)

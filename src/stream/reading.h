@@ -7,6 +7,10 @@
  *     A record (e, s) is accepted if e = E and s = q + 1; then q := s.
  *     e < E: fenced; s <= q: repeat; else early. These are dropped.
  *
+ * All who have read everything stand at the same q when a barrier comes. Who began in the middle of
+ * a carrier that has lost its end may stand further: a record of the new epoch with s <= q shows
+ * it, and the reading is lost.
+ *
  * A barrier that names a start begins a stream behind that seq (another stream, or one that was not
  * there): if it is newer, q := start. Nothing here allocates. Thread: none of its own; a value.
  */
@@ -38,7 +42,8 @@ enum reading_verdict {
     READING_FENCED,
     READING_REPEATED,
     READING_EARLY,
-    READING_FOREIGN /* another stream */
+    READING_FOREIGN, /* another stream */
+    READING_LOST     /* the epoch began elsewhere than here: begin anew, nothing is accepted */
 };
 
 struct reading {
@@ -46,6 +51,7 @@ struct reading {
     int64_t epoch;                /* E: of the newest barrier */
     int64_t seq;                  /* q */
     int64_t record_epoch;         /* of the record q; 0: not known */
+    bool lost;                    /* see READING_LOST */
 };
 
 void reading_begin(struct reading *reading, const struct checkpoint *from);

@@ -71,11 +71,11 @@ void broker_append(struct broker *broker, const struct item *item)
 {
     if (broker->count == broker->capacity) {
         broker->capacity *= 2;
-        broker->entries = memory_resize(broker->entries, (size_t)broker->capacity,
-                                        sizeof broker->entries[0]);
+        broker->entries =
+            memory_resize(broker->entries, (size_t)broker->capacity, sizeof broker->entries[0]);
     }
-    broker->entries[broker->count++] = (struct entry){
-        .item = item, .id = ++broker->ids, .landed_ms = broker->world->now_ms};
+    broker->entries[broker->count++] =
+        (struct entry){.item = item, .id = ++broker->ids, .landed_ms = broker->world->now_ms};
 }
 
 void broker_ghost(struct broker *broker, const struct item *item, int64_t due_ms)

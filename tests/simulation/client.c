@@ -64,8 +64,8 @@ static void greet_anew(struct world *world, struct client *client)
     int64_t next = journal_next(log);
     attach(world, client, next);
     for (uint32_t pair = 0; pair < PAIRS; pair++)
-        for (int32_t id = client->base[pair] + 1; client->hellos > 0 && id <= client->got.highest[pair];
-             id++)
+        for (int32_t id = client->base[pair] + 1;
+             client->hellos > 0 && id <= client->got.highest[pair]; id++)
             world->counts->trades_missing_over_hello += !notebook_has(&client->ever, pair, id);
     client->hellos++;
     client->stream = monitor_stream(world, journal_stream(log));
@@ -76,19 +76,18 @@ static void greet_anew(struct world *world, struct client *client)
     client->got = (struct notebook){0};
     memset(client->declared, 0, sizeof client->declared);
     for (uint32_t pair = 0; pair < PAIRS; pair++) /* none yet: from the first one on */
-        client->base[pair] = node->notebook->highest[pair] == 0 ? TRADES_MAX
-                                                                : node->notebook->highest[pair];
+        client->base[pair] =
+            node->notebook->highest[pair] == 0 ? TRADES_MAX : node->notebook->highest[pair];
     world_trace(world, "client %d: hello at %s, %s.%lld.%lld", (int)(client - world->clients),
-                node->name, journal_stream(log), (long long)client->epoch,
-                (long long)client->seq);
+                node->name, journal_stream(log), (long long)client->epoch, (long long)client->seq);
 }
 
 static void join(struct world *world, struct client *client)
 {
     const struct node *node = &world->nodes[client->node];
     struct journal *log = replica_journal(node->replica);
-    if (client->has_token && strcmp(monitor_stream_name(world, client->stream),
-                                    journal_stream(log)) == 0) {
+    if (client->has_token &&
+        strcmp(monitor_stream_name(world, client->stream), journal_stream(log)) == 0) {
         bool ahead = client->seq >= journal_next(log);
         if (ahead && world->now_ms < client->deadline_ms)
             return;

@@ -271,9 +271,8 @@ static void detach(struct world *world, struct node *node)
 }
 
 static fault_fn *const faults[] = {
-    crash,      crash,       pause_node,    pause_node,   cut_carrier,  cut_carrier,
-    part_nodes, stop_feed,   restart_broker, freeze_broker, second_leader, change_roles,
-    leave,      detach,
+    crash,     crash,          pause_node,    pause_node,    cut_carrier,  cut_carrier, part_nodes,
+    stop_feed, restart_broker, freeze_broker, second_leader, change_roles, leave,       detach,
 };
 
 /* One thing breaks, once: the carrier, or whoever leads. */

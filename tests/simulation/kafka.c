@@ -30,8 +30,8 @@ struct kafka {
     int64_t since_ms, due_ms; /* of the state; when the next one is looked for */
     int64_t cut_ms;           /* since when nothing answers; 0: it does */
     uint64_t breaks;
-    uint32_t restarts; /* of the broker, as last seen */
-    bool begin;        /* to begin anew */
+    uint32_t restarts;              /* of the broker, as last seen */
+    bool begin;                     /* to begin anew */
     int64_t position, caught_up_at; /* -1: it was told */
     uint64_t last_id;               /* of the entry before position; 0: none was read */
     int64_t window;                 /* entries at the end in which a start is looked for */
@@ -270,8 +270,7 @@ static void begin(struct kafka *kafka)
     const struct checkpoint *from = beacon == NULL ? &nothing : &beacon->start;
     kafka->begin = false;
     kafka->position = from->position;
-    kafka->last_id =
-        kafka->position > broker->low ? broker->entries[kafka->position - 1].id : 0;
+    kafka->last_id = kafka->position > broker->low ? broker->entries[kafka->position - 1].id : 0;
     kafka->caught_up_at = broker->count;
     if (beacon == NULL)
         kafka->node->world->counts->begun_at_start++;

@@ -109,8 +109,7 @@ static uint32_t name_add(struct monitor *monitor, uint16_t stream, const struct 
     struct stream_names *names = &monitor->streams[stream];
     if (monitor->count == monitor->capacity) {
         monitor->capacity *= 2;
-        monitor->names =
-            memory_resize(monitor->names, monitor->capacity, sizeof monitor->names[0]);
+        monitor->names = memory_resize(monitor->names, monitor->capacity, sizeof monitor->names[0]);
     }
     while (record->seq >= names->capacity) {
         names->by_seq =
@@ -119,8 +118,8 @@ static uint32_t name_add(struct monitor *monitor, uint16_t stream, const struct 
                (size_t)names->capacity * sizeof names->by_seq[0]);
         names->capacity *= 2;
     }
-    monitor->names[monitor->count] = (struct name){
-        .epoch = record->epoch, .hash = hash, .other = names->by_seq[record->seq]};
+    monitor->names[monitor->count] =
+        (struct name){.epoch = record->epoch, .hash = hash, .other = names->by_seq[record->seq]};
     names->by_seq[record->seq] = monitor->count;
     if (record->seq > names->highest)
         names->highest = record->seq;

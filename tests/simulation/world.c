@@ -35,8 +35,8 @@ void world_fail(struct world *world, const char *format, ...)
     if (world->failed)
         return; /* the first one tells most */
     world->failed = true;
-    int size = snprintf(world->failure, sizeof world->failure, "at %lld ms: ",
-                        (long long)world->now_ms);
+    int size =
+        snprintf(world->failure, sizeof world->failure, "at %lld ms: ", (long long)world->now_ms);
     va_start(arguments, format);
     vsnprintf(world->failure + size, sizeof world->failure - (size_t)size, format, arguments);
     va_end(arguments);

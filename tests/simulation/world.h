@@ -33,13 +33,15 @@ struct kafka;  /* kafka.c: one node's carrier */
 /* ---- what is counted, over all schedules ---- */
 
 #define COUNT_TABLE(X)                                                                             \
-    X(crashes) X(leaves) X(pauses) X(carrier_cuts) X(broker_restarts) X(lost_tails)                \
-    X(lost_logs) X(expired_heads) X(freezes) X(late_writes) X(double_writes) X(lost_writes)        \
-    X(node_partitions) X(feed_outages) X(second_leaders) X(role_changes) X(detaches) X(full)       \
-    X(begun_in_middle) X(begun_at_start) X(takeovers) X(new_streams) X(forks) X(fenced)            \
-    X(fenced_records) X(rewrites) X(joins) X(resumes) X(refused_tokens) X(start_overs)             \
-    X(records) X(delivered) X(trades) X(gaps) X(peer_links) X(peer_snapshots)                      \
-    X(trades_again_over_hello) X(trades_missing_over_hello)
+    X(crashes)                                                                                     \
+    X(leaves) X(pauses) X(carrier_cuts) X(broker_restarts) X(lost_tails) X(lost_logs)              \
+        X(expired_heads) X(freezes) X(late_writes) X(double_writes) X(lost_writes)                 \
+            X(node_partitions) X(feed_outages) X(second_leaders) X(role_changes) X(detaches)       \
+                X(full) X(begun_in_middle) X(begun_at_start) X(takeovers) X(new_streams) X(forks)  \
+                    X(fenced) X(fenced_records) X(rewrites) X(joins) X(resumes) X(refused_tokens)  \
+                        X(start_overs) X(records) X(delivered) X(trades) X(gaps) X(peer_links)     \
+                            X(peer_snapshots) X(trades_again_over_hello)                           \
+                                X(trades_missing_over_hello)
 
 struct counts {
 #define X(name) uint64_t name;
@@ -68,10 +70,10 @@ static inline bool notebook_has(const struct notebook *notebook, uint32_t pair, 
 struct market {
     int32_t count[PAIRS]; /* trades so far */
     int32_t made_ms[PAIRS][TRADES_MAX];
-    uint32_t rate;  /* percent that a pair has a trade in a step */
-    int32_t gives;  /* trades back that an exchange still can give */
-    uint32_t fat;   /* bytes that a book has */
-    bool open;      /* false: no trades are made any more */
+    uint32_t rate; /* percent that a pair has a trade in a step */
+    int32_t gives; /* trades back that an exchange still can give */
+    uint32_t fat;  /* bytes that a book has */
+    bool open;     /* false: no trades are made any more */
 };
 
 struct collector {
@@ -91,8 +93,8 @@ struct link { /* of a follower to the leader */
     uint32_t generation; /* grows with every open and close */
     char since[LIMIT_STREAM_ID + 48];
     uint32_t to;
-    int64_t due_ms;       /* the next thing happens */
-    int64_t given_up_ms;  /* waiting for a token that is ahead */
+    int64_t due_ms;      /* the next thing happens */
+    int64_t given_up_ms; /* waiting for a token that is ahead */
     int64_t alive_ms, stuck_ms;
     bool started_over;
     struct cursor cursor;
@@ -112,8 +114,8 @@ struct node {
     struct collector collector;
     struct link link;
     struct notebook books[2];
-    struct notebook *notebook;        /* of the log */
-    struct notebook *shadow;          /* NULL: there is none */
+    struct notebook *notebook; /* of the log */
+    struct notebook *shadow;   /* NULL: there is none */
     struct journal *shadow_journal;
     bool served;
     enum replica_mode mode; /* as last seen */
@@ -121,10 +123,10 @@ struct node {
     bool was_leader, was_fenced;
     int64_t barrier[64]; /* newest epoch that it has read a barrier of, by stream */
     bool feed_down[EXCHANGES];
-    bool takes_kafka;      /* configured */
+    bool takes_kafka; /* configured */
     bool cut_write, cut_read;
     bool cut_from[NODES]; /* no link between these two */
-    bool leads;     /* configured, or granted: told so whenever it starts */
+    bool leads;           /* configured, or granted: told so whenever it starts */
     bool leaving;
     int64_t cut_until_ms, alone_until_ms, feed_until_ms, detached_until_ms; /* heal by then */
     int64_t follow_ms; /* it is told to follow then; 0: it is not */
@@ -133,17 +135,17 @@ struct node {
 /* ---- clients ---- */
 
 struct client {
-    int32_t node; /* -1: none */
+    int32_t node;   /* -1: none */
     int64_t due_ms; /* it comes back then */
     int64_t deadline_ms;
     struct cursor cursor;
     bool attached, has_token, start_over, idle;
     uint16_t stream; /* of what it has; the index of monitor.h */
     int64_t epoch, seq;
-    uint32_t chain; /* name of the message `seq`; 0: not known */
-    struct notebook got;         /* since its last hello */
-    struct notebook ever;        /* since it was born */
-    int32_t base[PAIRS];         /* it is owed the trades behind this one */
+    uint32_t chain;       /* name of the message `seq`; 0: not known */
+    struct notebook got;  /* since its last hello */
+    struct notebook ever; /* since it was born */
+    int32_t base[PAIRS];  /* it is owed the trades behind this one */
     uint64_t declared[PAIRS][TRADES_MAX / 64];
     int64_t heard_ms;
     uint32_t hellos;
@@ -159,15 +161,15 @@ struct world {
     struct dice dice, fault_dice;
     int64_t now_ms;
     uint32_t node_count, client_count;
-    bool election;  /* leaders are granted; else node 0 is configured as leader */
-    bool single;    /* at most one of leader and carrier fails at a time: the stronger promises */
+    bool election; /* leaders are granted; else node 0 is configured as leader */
+    bool single;   /* at most one of leader and carrier fails at a time: the stronger promises */
     bool healed;
     bool trace, failed;
     struct replica_times times;
     int64_t zk_epoch;
     int32_t granted; /* node; -1: nobody */
     int64_t grant_ms, faults_end_ms;
-    uint32_t fury; /* tenths of a percent of steps that bring a fault */
+    uint32_t fury;     /* tenths of a percent of steps that bring a fault */
     int64_t broker_ms; /* the broker is well again by then */
     struct node nodes[NODES];
     struct client clients[CLIENTS];
