@@ -24,6 +24,11 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     if (!replica->peer_wanted || replica->leading == LEADING || hello->next < 1 ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
+    if (strcmp(from.stream, journal_stream(replica->log)) == 0 &&
+        hello->epoch < journal_barrier_epoch(replica->log)) {
+        replica->refused_ns = replica->now_ns; /* it is deposed, and does not know it yet */
+        return;
+    }
     path_begin(replica, peer, &from);
     keep_text(peer->leader, sizeof peer->leader, hello->node);
     peer->heard = true;
@@ -188,6 +193,9 @@ static void follow_live(struct replica *replica, struct slot *slot)
 /* Nobody leads on any carrier: the leader's own endpoint is asked. */
 static void follow_silent(struct replica *replica)
 {
+    int64_t again_ns = 2 * replica->options.times.silence * NS_PER_MS;
+    if (replica->refused_ns != 0 && replica->now_ns - replica->refused_ns >= again_ns)
+        replica_drop_peer(replica); /* and look again */
     int64_t waited_ns = replica->now_ns - replica->take_ns;
     if (!replica->served && waited_ns < replica->options.times.start * NS_PER_MS &&
         any_attached(replica))

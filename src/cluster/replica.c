@@ -196,6 +196,7 @@ void replica_drop_peer(struct replica *replica)
     replica->peer_wanted = false;
     replica->peer_there = false;
     replica->peer.joined = false;
+    replica->refused_ns = 0;
     ports->peer_close(ports->context);
 }
 
