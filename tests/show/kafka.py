@@ -26,7 +26,7 @@ import uuid
 
 from show import ROOT
 
-JARS = os.path.join(ROOT, "build", "kafka", "jars")
+JARS = os.path.join(ROOT, "build", "kafka")
 START_SECONDS = 60  # of a machine that does a lot else; 3 s by itself
 OPTIONS = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -150,10 +150,13 @@ class Broker:
     secure: clients come by TLS (authority in `authority`, a path) and SASL, as `users` {name:
         password} by PLAIN or SCRAM; `admin` may do everything, others what ACLs allow.
     disk: bytes that its data may take, for fill(); raises Unavailable where that can't be had.
-    settings: more lines of server.properties, {key: value}."""
+    settings: more lines of server.properties, {key: value}.
+    version: another one of Kafka than that of tests/kafka/pom.xml."""
 
-    def __init__(self, secure=False, users=None, disk=None, settings=None):
-        subprocess.run([os.path.join(ROOT, "tools", "kafka.sh")], check=True, stdout=sys.stderr)
+    def __init__(self, secure=False, users=None, disk=None, settings=None, version=""):
+        subprocess.run([os.path.join(ROOT, "tools", "kafka.sh"), *filter(None, [version])],
+                       check=True, stdout=sys.stderr)
+        self.jars = os.path.join(JARS, version, "jars")
         self.folder = tempfile.mkdtemp(prefix="tickwire-kafka-")
         self.process, self.small, self.frozen = None, None, False
         self.secure, self.users = secure, {"admin": "admin-secret", **(users or {})}
@@ -193,7 +196,7 @@ class Broker:
 
     def _java(self, *arguments):
         return [*(self.small.enter if self.small else []), *DIES_WITH_US, "java", *OPTIONS, "-cp",
-                os.path.join(JARS, "*"), *arguments]
+                os.path.join(self.jars, "*"), *arguments]
 
     def _format(self):
         users = [part for name, password in self.users.items() if self.secure
