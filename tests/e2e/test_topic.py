@@ -4,6 +4,7 @@ a zombie wrote, a lost record. What it makes of that is what a client made of th
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -12,7 +13,7 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
 from confluent_kafka.admin import NewTopic
 
-from harness import PATIENCE, ROOT
+from harness import PATIENCE, ROOT, run
 from stream import Books, is_sequenced, levels
 
 EXAMPLES = os.path.join(ROOT, "docs", "examples")
@@ -179,3 +180,16 @@ def test_the_program_prints_trades(topic, played):
             process.kill()
     assert [int(line[0]) for line in lines] == [trade["seq"] for trade in wanted]
     assert {line[3] for line in lines} == {"buy", "sell"}
+
+
+def test_the_configurations_in_the_document_are_good(tmp_path):
+    with open(os.path.join(ROOT, "docs", "kafka.md"), encoding="utf-8") as file:
+        parts = re.findall(r"```yaml\n(.*?)```", file.read(), re.DOTALL)
+    assert len(parts) == 2
+    for part in parts:
+        path = tmp_path / "tickwire.yaml"
+        password = tmp_path / "password"
+        password.write_text("secret\n")
+        path.write_text(part.replace("/etc/tickwire/kafka-password", str(password)))
+        status, _, errors = run("check", "-c", str(path))
+        assert status == 0, errors
