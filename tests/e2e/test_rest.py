@@ -91,6 +91,12 @@ def recorded(kind):
 PAIRS = sorted(recorded("book"))
 
 
+def test_info(played, quiet):
+    schema = SCHEMAS["https://tickwire.invalid/schemas/rest/info.json"].contents
+    for node in (played.node, quiet):
+        jsonschema.Draft202012Validator(schema, registry=SCHEMAS).validate(node.info())
+
+
 # ---- what is connected, what is collected ----
 
 def test_exchanges(played):
