@@ -94,14 +94,17 @@ static inline void fixture_change_content(struct fixture *fixture)
     if (fixture->content % 2 == 0) {
         journal_restart(fixture->journal, stream, first);
         journal_barrier(fixture->journal, stream, fixture->content);
+        keeper_clear(fixture->keeper);
     } else {
         struct journal *shadow = journal_create(stream, first, journal_retain(fixture->journal));
         struct journal *own = fixture->journal;
         journal_barrier(shadow, stream, fixture->content);
+        struct keeper *keeper = keeper_create(shadow, 10);
         fixture->journal = shadow;
-        fixture_publish(fixture, 5);
+        fixture_publish_tickers(fixture);
         fixture->journal = own;
         journal_take(own, shadow);
+        keeper_take(fixture->keeper, keeper);
     }
 }
 

@@ -67,6 +67,7 @@ static inline void hear_record(struct listener *listener, const char *text)
 {
     if (strstr(text, "\"snapshot\":true") != NULL) {
         assert_true(listener->in_snapshot);
+        assert_true(number_in(text, "\"seq\":") < listener->next);
         listener->snapshot_messages++;
         return;
     }

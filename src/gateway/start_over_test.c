@@ -224,6 +224,7 @@ static void waiting_tokens_are_judged_by_the_new_content(void **state)
     fixture_connect(&fixture, &fixture.listeners[0], "exchange?since=tw-1.1.300", false);
     fixture_connect(&fixture, &fixture.listeners[1], "exchange?since=tw-1.1.300&batch=1", true);
     run_until(&fixture, two_are_clients);
+    fixture.content++; /* so that the next one is another journal's, with tickers */
     fixture_start_over(&fixture);
     run_until(&fixture, both_are_up);
     for (size_t i = 0; i < 2; i++) {
