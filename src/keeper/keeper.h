@@ -53,9 +53,11 @@ size_t keeper_save_state(struct keeper *keeper, size_t index, struct buffer *out
  * are read again for it; what comes later with a seq up to the state's is ignored for it. So what
  * is known afterwards is the same as if everything had been read.
  *
+ * One that ends before the first record that was heard here (or that the journal still holds) tells
+ * nothing: what lies between is not known. The next one will.
+ *
  * text: untrusted; a NUL and LIMIT_PADDING readable bytes follow. False, and nothing was changed:
- * not a state, no room for it, or one that ends before the first record that was heard here (or
- * that the journal still holds): what lies between is not known.
+ * not a state, or no room for it.
  */
 bool keeper_load_state(struct keeper *keeper, struct slice text) MUST_CHECK;
 

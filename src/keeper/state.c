@@ -350,10 +350,11 @@ static void install_state(struct keeper *keeper, struct pair *pair, struct state
 static bool load_state(struct keeper *keeper, struct state_text *state)
 {
     const struct pair *known = pair_table_find(&keeper->pairs, state->exchange, state->symbol);
-    if (known != NULL && known->complete)
+    bool early =
+        state->seq < keeper_base(keeper) || state->seq + 1 < journal_first(keeper->journal);
+    if (early || (known != NULL && known->complete))
         return true;
-    if (state->seq < keeper_base(keeper) || state->seq + 1 < journal_first(keeper->journal) ||
-        !check_messages(keeper, state))
+    if (!check_messages(keeper, state))
         return false;
     struct pair *pair = pair_table_get(&keeper->pairs, state->exchange, state->symbol);
     if (pair == NULL)
