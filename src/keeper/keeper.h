@@ -54,7 +54,8 @@ size_t keeper_save_state(struct keeper *keeper, size_t index, struct buffer *out
  * is known afterwards is the same as if everything had been read.
  *
  * One that ends before the first record that was heard here (or that the journal still holds) tells
- * nothing: what lies between is not known. The next one will.
+ * nothing: what lies between is not known. The next one will. Of one that tells nothing only the
+ * head is read.
  *
  * text: untrusted; a NUL and LIMIT_PADDING readable bytes follow. False, and nothing was changed:
  * not a state, or no room for it.

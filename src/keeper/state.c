@@ -43,6 +43,8 @@ static uint32_t first_that_fits(const struct trade_keys *keys, size_t room)
 {
     char text[TRADE_KEY_TEXT_MAX];
     uint32_t first = trade_keys_count(keys);
+    if (first <= room / TRADE_KEY_TEXT_MAX)
+        return 0; /* as nearly always */
     while (first > 0) {
         size_t size = 1 + (size_t)(trade_key_write(text, trade_keys_at(keys, first - 1)) - text);
         if (size > room)
@@ -347,12 +349,30 @@ static void install_state(struct keeper *keeper, struct pair *pair, struct state
     read_again(keeper, pair, state->seq);
 }
 
+/* There is nothing in it for us. */
+static bool tells_nothing(const struct keeper *keeper, struct slice exchange, struct slice symbol,
+                          int64_t seq)
+{
+    const struct pair *known = pair_table_find(&keeper->pairs, exchange, symbol);
+    return (known != NULL && known->complete) || seq < keeper_base(keeper) ||
+           seq + 1 < journal_first(keeper->journal);
+}
+
+/* The same by its head alone, as we write it: who is there already gets every state all the time.
+ */
+static bool is_passed_over(const struct keeper *keeper, struct slice text)
+{
+    char key[LIMIT_KEY];
+    struct record record = {0};
+    if (!record_read_head(text, key, &record) || !slice_is(record.type, "state"))
+        return false;
+    struct slice symbol, exchange = slice_split(record.key, ':', &symbol);
+    return tells_nothing(keeper, exchange, symbol, record.seq);
+}
+
 static bool load_state(struct keeper *keeper, struct state_text *state)
 {
-    const struct pair *known = pair_table_find(&keeper->pairs, state->exchange, state->symbol);
-    bool early =
-        state->seq < keeper_base(keeper) || state->seq + 1 < journal_first(keeper->journal);
-    if (early || (known != NULL && known->complete))
+    if (tells_nothing(keeper, state->exchange, state->symbol, state->seq))
         return true;
     if (!check_messages(keeper, state))
         return false;
@@ -366,8 +386,11 @@ static bool load_state(struct keeper *keeper, struct state_text *state)
 bool keeper_load_state(struct keeper *keeper, struct slice text)
 {
     struct state_text state = {0};
-    bool loaded =
-        text.size <= LIMIT_STATE && read_state(text, &state) && load_state(keeper, &state);
+    if (text.size > LIMIT_STATE)
+        return false;
+    if (is_passed_over(keeper, text))
+        return true;
+    bool loaded = read_state(text, &state) && load_state(keeper, &state);
     trade_keys_destroy(state.trades);
     return loaded;
 }
