@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the node fills in, as it comes out over HTTP; and the history of who led. */
+/* What the node fills in, as it comes out over HTTP. */
 #include "admin/admin_cluster.h"
 
 #include <setjmp.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "admin/admin.h"
-#include "admin/leaderships.h"
 #include "base/memory.h"
 #include "net/http_client.h"
 
@@ -198,52 +197,6 @@ static void test_readiness(void **state)
     assert_int_equal(fixture->status, 503);
 }
 
-/* ---- who led ---- */
-
-static void test_leaderships(void **state)
-{
-    (void)state;
-    struct leaderships *leaderships = memory_alloc(sizeof *leaderships);
-    struct admin_cluster *cluster = memory_alloc(sizeof *cluster);
-    leaderships_end(leaderships, 1);
-    leaderships_fill(leaderships, cluster);
-    assert_int_equal(cluster->history_count, 0);
-    leaderships_note(leaderships, 3, "", "", 10);
-    leaderships_note(leaderships, 3, "a", "start", 20);
-    leaderships_note(leaderships, 3, "b", "later", 30);
-    leaderships_note(leaderships, 4, "b", "", 40);
-    leaderships_fill(leaderships, cluster);
-    assert_int_equal(cluster->history_count, 2);
-    assert_int_equal(cluster->history[0].epoch, 4);
-    assert_int_equal(cluster->history[0].from_us, 40);
-    assert_int_equal(cluster->history[0].to_us, 0);
-    assert_int_equal(cluster->history[1].from_us, 10);
-    assert_int_equal(cluster->history[1].to_us, 40);
-    assert_string_equal(cluster->history[1].node, "a");
-    assert_string_equal(cluster->history[1].reason, "start");
-    leaderships_end(leaderships, 50);
-    leaderships_end(leaderships, 60);
-    leaderships_fill(leaderships, cluster);
-    assert_int_equal(cluster->history[0].to_us, 50);
-    memory_free(leaderships);
-    memory_free(cluster);
-}
-
-static void test_old_leaderships_are_forgotten(void **state)
-{
-    (void)state;
-    struct leaderships *leaderships = memory_alloc(sizeof *leaderships);
-    struct admin_cluster *cluster = memory_alloc(sizeof *cluster);
-    for (int64_t epoch = 1; epoch <= 3 * LIMIT_LEADERSHIPS + 1; epoch++)
-        leaderships_note(leaderships, epoch, "a", "", epoch * 10);
-    leaderships_fill(leaderships, cluster);
-    assert_int_equal(cluster->history_count, LIMIT_LEADERSHIPS);
-    for (int64_t i = 0; i < LIMIT_LEADERSHIPS; i++)
-        assert_int_equal(cluster->history[i].epoch, 3 * LIMIT_LEADERSHIPS + 1 - i);
-    memory_free(leaderships);
-    memory_free(cluster);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,8 +205,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_largest_cluster_fits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dependencies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_readiness, set_up, tear_down),
-        cmocka_unit_test(test_leaderships),
-        cmocka_unit_test(test_old_leaderships_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,10 @@ TARGETS = (
             "files": [f"src/keeper/{name}.c" for name in ("pair_table", "state", "trade_keys")],
             "seeds": [sys.executable, "fuzz/seeds_state.py", "{folder}"],
         },
+        "peer": {
+            "files": ["src/peer/peer_answer.c", "src/peer/peer_message.c"],
+            "seeds": [sys.executable, "fuzz/seeds_peer.py", "{folder}"],
+        },
         "deflate": {
             "files": ["src/net/ws_deflate.c", "src/net/ws_extension.c"],
             "seeds": [sys.executable, "fuzz/seeds_deflate.py", "{folder}"],
