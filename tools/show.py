@@ -47,6 +47,7 @@ SHOWS = [
     ("limits", True, "no limit of an exchange is broken: restarts, bans, reloads, many symbols"),
     ("kafka-integrity", True, "what is in Kafka is what clients got: bytes, order, keys, headers"),
     ("kafka-secure", True, "a broker with TLS, passwords, ACLs: what is wrong is told"),
+    ("pipeline", True, "exchange's bytes to client's frame, straight and through Kafka: how late"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
     ("memory", False, "bytes an idle client costs; 10,000 that join within two seconds"),
