@@ -54,7 +54,7 @@ void faults_begin(struct world *world)
 {
     struct dice *dice = &world->fault_dice;
     world->single = dice_chance(dice, 20);
-    world->election = dice_chance(dice, 75);
+    world->election = world->single || dice_chance(dice, 75);
     world->times = times_of(dice);
     world->zk_epoch = 0;
     world->granted = -1;
@@ -62,8 +62,10 @@ void faults_begin(struct world *world)
     world->fury = 5 + dice_below(dice, 40);
     world->faults_end_ms = dice_between(dice, 4000, 14000);
     world->broker_ms = 0;
-    if (world->single)
+    if (world->single) {
         world->faults_end_ms = 9000;
+        world->market.fat = 0; /* nobody falls out of a log */
+    }
     begin_nodes(world);
     if (!world->single && dice_chance(dice, 8)) {
         world->broker->down = true;

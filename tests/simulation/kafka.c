@@ -400,7 +400,7 @@ static struct carrier *kafka_open(const struct carrier_options *options, struct 
     kafka->read_delay_ms = dice_chance(dice, 10) ? dice_between(dice, 0, 300) : 0;
     kafka->queue_max = dice_chance(dice, 20) ? 4 + dice_below(dice, 60) : QUEUE;
     kafka->restarts = kafka->broker->restarts;
-    if (node->world->healed)
+    if (node->world->healed || node->world->single)
         kafka_heal(kafka);
     return &kafka->carrier;
 }

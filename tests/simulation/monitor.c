@@ -241,6 +241,17 @@ static void check_client(struct world *world, uint32_t index, const struct node 
                            world->market.made_ms[pair][id]);
 }
 
+/* One thing broke, once: nobody notices more than a pause. */
+static void check_single(struct world *world)
+{
+    uint64_t start_overs = world->counts->start_overs - world->before.start_overs;
+    uint64_t refused = world->counts->refused_tokens - world->before.refused_tokens;
+    uint64_t streams = world->counts->new_streams - world->before.new_streams;
+    if (start_overs > 0 || refused > 0 || streams > 1)
+        world_fail(world, "one fault, and %d clients started over, %d tokens were refused, %d "
+                          "streams", (int)start_overs, (int)refused, (int)streams);
+}
+
 void monitor_end(struct world *world)
 {
     const struct node *leader = leader_of(world);
@@ -252,4 +263,6 @@ void monitor_end(struct world *world)
         check_node(world, leader, &world->nodes[i]);
     for (uint32_t i = 0; i < world->client_count; i++)
         check_client(world, i, leader);
+    if (world->single)
+        check_single(world);
 }

@@ -436,6 +436,7 @@ static void world_begin(struct world *world, uint64_t seed, bool trace)
     world->fault_dice.state = ~world->dice.state;
     world->now_ms = 0;
     world->silence_ms = 0;
+    world->before = *world->counts;
     world->failed = world->healed = false;
     world->failure[0] = '\0';
     clock_replace(&(struct clock_source){trace_wall_us, trace_now_ns, world});

@@ -177,6 +177,7 @@ struct world {
     struct broker *broker;
     struct monitor *monitor;
     struct counts *counts;
+    struct counts before; /* of the schedules before */
     int64_t silence_ms; /* the longest a client had nothing in this schedule */
     char failure[512];
 };
