@@ -102,14 +102,23 @@ void broker_step(struct broker *broker)
     broker->ghost_count = kept;
 }
 
+static bool is_usable(const struct broker *broker, int64_t at)
+{
+    const struct item *item = broker->entries[at].item;
+    return item->kind == ITEM_BEACON && item->beacon.start.stream[0] != '\0' &&
+           item->beacon.start.position >= broker->low &&
+           item->beacon.start.position <= item->beacon.now.position &&
+           item->beacon.now.position <= at;
+}
+
 const struct beacon *broker_start(const struct broker *broker, int64_t window)
 {
-    int64_t at = broker->count - window;
-    for (at = at < broker->low ? broker->low : at; at < broker->count; at++) {
-        const struct item *item = broker->entries[at].item;
-        if (item->kind == ITEM_BEACON && item->beacon.start.stream[0] != '\0' &&
-            item->beacon.start.position >= broker->low && item->beacon.start.position <= at)
-            return &item->beacon;
+    int64_t from = broker->count - window;
+    for (int64_t to = broker->count; to > broker->low; to = from, from -= 10 * window) {
+        from = from < broker->low ? broker->low : from;
+        for (int64_t at = from; at < to; at++)
+            if (is_usable(broker, at))
+                return &broker->entries[at].item->beacon;
     }
     return NULL;
 }

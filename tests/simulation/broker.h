@@ -52,7 +52,8 @@ void *broker_room(struct broker *broker, size_t size);
 struct slice broker_copy(struct broker *broker, struct slice text);
 const char *broker_copy_text(struct broker *broker, const char *text);
 
-/* The first beacon in the last `window` entries that says where one can begin; NULL: none. */
+/* The first beacon in the last `window` entries that says where one can begin, else in those before
+ * them; NULL: none. As src/stream/kafka/kafka_search.c does it. */
 const struct beacon *broker_start(const struct broker *broker, int64_t window);
 
 /* kafka.c */
