@@ -106,6 +106,7 @@ void replica_attach(struct replica *replica, size_t index, struct carrier *carri
     slot->state = CARRIER_CONNECTING;
     slot->breaks = 0;
     slot->restart = false;
+    slot->restart_ns = 0;
     slot->healthy_ns = 0;
     slot->writer = (struct writer){0};
     slot->path = (struct path){.barrier_position = -1};
@@ -146,9 +147,12 @@ bool any_attached(const struct replica *replica)
 
 void slot_begin_anew(struct slot *slot)
 {
-    if (slot->restart)
-        return; /* it is under way */
+    struct replica *replica = slot->replica;
+    int64_t again_ns = replica->options.times.silence * NS_PER_MS;
+    if (slot->restart || (slot->restart_ns != 0 && replica->now_ns - slot->restart_ns < again_ns))
+        return; /* it is under way, or was a moment ago */
     slot->restart = true;
+    slot->restart_ns = replica->now_ns;
     slot->path.caught_up = false;
     slot->carrier->kind->restart(slot->carrier);
 }

@@ -69,6 +69,7 @@ struct slot {
     enum carrier_state state; /* as last described */
     uint64_t breaks;
     bool restart;       /* to be asked to begin anew, outside its callbacks */
+    int64_t restart_ns; /* when it was asked to, last; 0: never */
     int64_t healthy_ns; /* since when it has been fit to be gone up to; 0: it is not */
 };
 
