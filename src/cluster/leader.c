@@ -156,6 +156,8 @@ static void take_reading(struct replica *replica)
         slot_begin_anew(slot);
     } else if (!writer_can_fill(slot)) {
         lead_fresh(replica, "the carrier lacks what the log no longer has");
+    } else if (!replica->whole) {
+        lead_fresh(replica, "the stream's last values and trades are not known");
     } else {
         replica->home = slot;
         replica->leading = TAKE_COPYING;

@@ -149,6 +149,7 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
     if (!reading_barrier(&path->reading, barrier))
         return false;
     path->barrier_position = barrier->position;
+    path->early_ns = 0;
     keep_text(path->leader, sizeof path->leader, barrier->node);
     path_hear(replica, path);
     if (barrier->start >= 0) /* whatever was before is of another stream, or another history */
@@ -217,10 +218,8 @@ static void slot_beacon(void *context, const struct beacon *beacon)
 {
     struct slot *slot = context;
     struct path *path = &slot->path;
-    if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0') {
-        path_misfit(path); /* its barrier is not there, or was not for us: begin where it says */
-        path->lost = true;
-    }
+    if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0')
+        path_look(slot->replica, path, READING_EARLY); /* its barrier has not come, or not for us */
     if (beacon->now.epoch != path->reading.epoch ||
         strcmp(beacon->now.stream, path->reading.stream) != 0)
         return; /* of a deposed leader, or of one that we can't follow */
@@ -230,9 +229,12 @@ static void slot_beacon(void *context, const struct beacon *beacon)
     if (path->barrier_position < 0)
         path->barrier_position = beacon->barrier;
     keep_text(path->leader, sizeof path->leader, beacon->node);
-    if (slot->replica->shadow_path == path &&
-        strcmp(beacon->start.stream, path->reading.stream) == 0)
+    if (strcmp(beacon->start.stream, path->reading.stream) != 0)
+        return;
+    if (slot->replica->shadow_path == path)
         slot->replica->shadow_whole = true;
+    else if (path->joined)
+        slot->replica->whole = true;
 }
 
 static void slot_state(void *context, const struct state_note *state)

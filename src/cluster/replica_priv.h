@@ -129,6 +129,7 @@ struct replica {
     struct journal *shadow;
     struct path *shadow_path;
     bool shadow_whole; /* states of everything have been given */
+    bool whole;        /* the same, of what the log has taken */
 
     /* follower.c, homecoming.c */
     int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */

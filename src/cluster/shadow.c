@@ -62,6 +62,7 @@ void shadow_take(struct replica *replica)
     replica->shadow_path = NULL;
     replica->home_ns = 0;
     replica->served = true;
+    replica->whole = replica->shadow_whole;
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].path.joined = false;
     replica->peer.joined = false;
@@ -81,6 +82,7 @@ void log_rename(struct replica *replica, int64_t epoch)
     journal_restart(replica->log, stream, journal_next(replica->log));
     journal_barrier(replica->log, stream, epoch);
     replica->served = true;
+    replica->whole = true; /* whatever is known goes on being known */
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].path.joined = false;
     replica->peer.joined = false;
