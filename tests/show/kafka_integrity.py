@@ -67,7 +67,8 @@ class Taker:
         self.connection = websockets.sync.client.connect(
             node.ws(f"?batch=1&since={node.first_token()}"), compression=None, max_size=None,
             open_timeout=PATIENCE, close_timeout=0.2)
-        self.hello = json.loads(self.connection.recv())
+        hello, *self.first = self.connection.recv().split("\n")
+        self.hello = json.loads(hello)
         self.seq = self.hello["next"] - 1
         self.quiet_seq = None  # said by the last heartbeat
         self.file = open(path, "w", encoding="utf-8", newline="\n")
@@ -77,8 +78,9 @@ class Taker:
 
     def _take(self):
         try:
+            texts = self.first
             while True:
-                for text in self.connection.recv().split("\n"):
+                for text in texts:
                     if text.startswith('{"type":"heartbeat"'):
                         self.quiet_seq = json.loads(text)["seq"]
                     elif text.startswith('{"type":"source"'):
@@ -88,6 +90,7 @@ class Taker:
                     else:
                         self.file.write(text + "\n")
                         self.count += 1
+                texts = self.connection.recv().split("\n")
         except (websockets.exceptions.ConnectionClosed, ValueError) as error:
             if not self.stopping:
                 self.problem = f"{type(error).__name__}: {error}"
