@@ -45,6 +45,7 @@ SHOWS = [
     ("stall", True, "silence is noticed within stale_after, at its scope; quiet is never stale"),
     ("faults", True, "every fault on three exchanges at once: what is missing, and only then"),
     ("limits", True, "no limit of an exchange is broken: restarts, bans, reloads, many symbols"),
+    ("model", True, "a simulated cluster keeps P1 to P5 in every schedule; planted bugs are found"),
     ("kafka-integrity", True, "what is in Kafka is what clients got: bytes, order, keys, headers"),
     ("kafka-secure", True, "a broker with TLS, passwords, ACLs: what is wrong is told"),
     ("pipeline", True, "exchange's bytes to client's frame, straight and through Kafka: how late"),

@@ -111,6 +111,14 @@ static bool is_usable(const struct broker *broker, int64_t at)
            item->beacon.now.position <= at;
 }
 
+const struct beacon *broker_newest_start(const struct broker *broker)
+{
+    for (int64_t at = broker->count - 1; at >= broker->low; at--)
+        if (is_usable(broker, at))
+            return &broker->entries[at].item->beacon;
+    return NULL;
+}
+
 const struct beacon *broker_start(const struct broker *broker, int64_t window)
 {
     int64_t from = broker->count - window;

@@ -55,6 +55,7 @@ const char *broker_copy_text(struct broker *broker, const char *text);
 /* The first beacon in the last `window` entries that says where one can begin, else in those before
  * them; NULL: none. As src/stream/kafka/kafka_search.c does it. */
 const struct beacon *broker_start(const struct broker *broker, int64_t window);
+const struct beacon *broker_newest_start(const struct broker *broker);
 
 /* kafka.c */
 extern const struct carrier_kind modelled_kafka_kind;

@@ -63,7 +63,8 @@ void faults_begin(struct world *world)
     world->faults_end_ms = dice_between(dice, 4000, 14000);
     world->broker_ms = 0;
     if (world->single) {
-        world->faults_end_ms = 9000;
+        world->fault_ms = world->times.healthy > 1000 ? 9000 : 4000;
+        world->faults_end_ms = world->fault_ms + 5000;
         world->market.fat = 0; /* nobody falls out of a log */
     }
     begin_nodes(world);
@@ -294,7 +295,7 @@ static void break_something(struct world *world)
     uint32_t index = dice_below(dice, world->node_count);
     struct node *node = dice_chance(dice, 50) ? leader_of(world) : &world->nodes[index];
     if (world->single) {
-        if (world->now_ms == 4000)
+        if (world->now_ms == world->fault_ms)
             single_faults[dice_below(dice, COUNT_OF(single_faults))](world, leader_of(world));
         return;
     }

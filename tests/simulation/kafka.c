@@ -31,7 +31,8 @@ struct kafka {
     int64_t cut_ms;           /* since when nothing answers; 0: it does */
     uint64_t breaks;
     uint32_t restarts;              /* of the broker, as last seen */
-    bool begin;                     /* to begin anew */
+    bool begin; /* to begin anew */
+    bool asked; /* the replica wants so: what it was given is no good */
     int64_t position, caught_up_at; /* -1: it was told */
     uint64_t last_id;               /* of the entry before position; 0: none was read */
     int64_t window;                 /* entries at the end in which a start is looked for */
@@ -266,9 +267,10 @@ static void begin(struct kafka *kafka)
 {
     struct broker *broker = kafka->broker;
     struct checkpoint nothing = {.position = broker->low};
-    const struct beacon *beacon = broker_start(broker, kafka->window);
+    const struct beacon *beacon =
+        kafka->asked ? broker_newest_start(broker) : broker_start(broker, kafka->window);
     const struct checkpoint *from = beacon == NULL ? &nothing : &beacon->start;
-    kafka->begin = false;
+    kafka->begin = kafka->asked = false;
     kafka->position = from->position;
     kafka->last_id = kafka->position > broker->low ? broker->entries[kafka->position - 1].id : 0;
     kafka->caught_up_at = broker->count;
@@ -349,7 +351,7 @@ static bool kafka_poll(struct carrier *carrier)
 static void kafka_restart(struct carrier *carrier)
 {
     struct kafka *kafka = (struct kafka *)carrier;
-    kafka->begin = true;
+    kafka->begin = kafka->asked = true;
 }
 
 static int64_t kafka_position(const struct carrier *carrier)

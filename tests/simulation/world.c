@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/metrics.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -459,5 +460,8 @@ bool world_run(struct world *world, uint64_t seed, bool trace)
     for (uint32_t i = 0; i < world->node_count; i++)
         node_stop(&world->nodes[i]);
     clock_replace(NULL);
+    world->counts->fenced_records = (uint64_t)metric_value(metric_series(METRIC_FENCED, ""));
+    world->counts->repeated_records = (uint64_t)metric_value(metric_series(METRIC_REPEATED, ""));
+    world->counts->early_records = (uint64_t)metric_value(metric_series(METRIC_EARLY, ""));
     return !world->failed;
 }

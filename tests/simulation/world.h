@@ -38,7 +38,7 @@ struct kafka;  /* kafka.c: one node's carrier */
         X(expired_heads) X(freezes) X(late_writes) X(double_writes) X(lost_writes)                 \
             X(node_partitions) X(feed_outages) X(second_leaders) X(role_changes) X(detaches)       \
                 X(full) X(begun_in_middle) X(begun_at_start) X(takeovers) X(new_streams) X(forks)  \
-                    X(fenced) X(fenced_records) X(rewrites) X(joins) X(resumes) X(refused_tokens)  \
+                    X(fenced) X(fenced_records) X(repeated_records) X(early_records) X(rewrites) X(joins) X(resumes) X(refused_tokens)  \
                         X(start_overs) X(records) X(delivered) X(trades) X(gaps) X(peer_links)     \
                             X(peer_snapshots) X(trades_again_over_hello)                           \
                                 X(trades_missing_over_hello)
@@ -168,7 +168,7 @@ struct world {
     struct replica_times times;
     int64_t zk_epoch;
     int32_t granted; /* node; -1: nobody */
-    int64_t grant_ms, faults_end_ms;
+    int64_t grant_ms, faults_end_ms, fault_ms; /* fault_ms: of the single one */
     uint32_t fury;     /* tenths of a percent of steps that bring a fault */
     int64_t broker_ms; /* the broker is well again by then */
     struct node nodes[NODES];
