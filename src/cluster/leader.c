@@ -235,12 +235,20 @@ static void lead_attach(struct replica *replica, struct slot *slot)
                                : replica->epoch_first);
 }
 
+/* Our barrier would not be obeyed there. */
+static bool belongs_to_others(const struct replica *replica, const struct path *path)
+{
+    return path->reading.epoch >= replica->epoch &&
+           strcmp(path->reading.stream, journal_stream(replica->log)) != 0;
+}
+
 static void lead_write(struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS && replica->leading == LEADING; i++) {
         struct slot *slot = &replica->slots[i];
         bool readable = slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up;
-        if (readable && (!slot->writer.active || !writer_can_fill(slot)))
+        if (readable && (!slot->writer.active || !writer_can_fill(slot) ||
+                         belongs_to_others(replica, &slot->path)))
             lead_attach(replica, slot);
     }
 }
