@@ -23,10 +23,10 @@ struct replica *replica_create(const struct replica_options *options)
 {
     struct replica *replica = memory_alloc(sizeof *replica);
     replica->options = *options;
-    replica->inlet.kind = &replica_inlet_kind;
+    replica->inlet = (struct inlet){.carrier.kind = &replica_inlet_kind, .replica = replica};
     replica->log = journal_create("", 1, options->retain);
     replica->pending = journal_create("", 1, LIMIT_PENDING);
-    replica->sequencer = sequencer_create("none", 1, 0, 0, &replica->inlet);
+    replica->sequencer = sequencer_create("none", 1, 0, 0, &replica->inlet.carrier);
     replica->ledger = ledger_create();
     replica->clock_ns = options->ports.now_ns(options->ports.context);
     replica->now_ns = replica->clock_ns;

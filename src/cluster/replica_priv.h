@@ -87,16 +87,21 @@ struct sample {
     int64_t seq, ns; /* what had been written by then */
 };
 
+struct inlet { /* what the sequencer writes to */
+    struct carrier carrier;
+    struct replica *replica; /* whose it is */
+};
+
 struct replica {
     struct replica_options options;
-    struct carrier inlet; /* what the sequencer writes to */
+    struct inlet inlet;
     struct journal *log;
     struct journal *pending; /* written, and not read back: in mode leader-carrier alone */
     uint64_t pending_bytes;
     struct sequencer *sequencer;
     struct slot slots[REPLICA_CARRIERS];
     struct path peer;
-    int64_t refused_ns; /* when a deposed leader's hello came; 0: none */
+    int64_t refused_ns;           /* when a deposed leader's hello came; 0: none */
     bool peer_wanted, peer_there; /* a link is looked for; it has said hello */
     bool leaving;
     bool served;              /* the log was ever taken or named */

@@ -10,7 +10,6 @@
 #include "base/log.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 #define COPIER "copy" /* who writes the barrier of another's epoch, and does not own it */
 
@@ -24,7 +23,7 @@ static bool pending_is_full(const struct replica *replica)
 /* Clients are served what was read back; else, or when there is too much of it, at once. */
 static enum carrier_result inlet_write(struct carrier *carrier, const struct record *record)
 {
-    struct replica *replica = (struct replica *)((char *)carrier - offsetof(struct replica, inlet));
+    struct replica *replica = ((struct inlet *)carrier)->replica;
     bool accepted;
     if (!replica->writing)
         return CARRIER_DOWN;

@@ -72,24 +72,40 @@ void replication_measure(struct replication *replication)
 
 /* ---- who led ---- */
 
-/* The node's part of an `epoch` message: `"epoch":E,...,"node":"ID"}`. */
-static void note_leadership(void *context, const struct record *record)
+static void note_leader(struct replication *replication, int64_t epoch, const char *node)
 {
-    struct replication *replication = context;
     struct leadership *led = replication->led;
     struct replica_info info;
-    char node[sizeof led->node];
-    if (!slice_is(record->type, "epoch") || !replication_read_node(record->text, node, sizeof node))
+    if (replication->led_count > 0 && led[replication->led_count - 1].epoch == epoch &&
+        strcmp(led[replication->led_count - 1].node, node) == 0)
         return;
     if (replication->led_count == LIMIT_LEADERSHIPS)
         memmove(led, led + 1, --replication->led_count * sizeof *led);
     replica_describe(replication->replica, &info);
     struct leadership *next = &led[replication->led_count++];
-    *next = (struct leadership){.epoch = record->epoch, .from_us = clock_wall_us()};
+    *next = (struct leadership){.epoch = epoch, .from_us = clock_wall_us()};
     snprintf(next->node, sizeof next->node, "%s", node);
     snprintf(next->reason, sizeof next->reason, "%s",
              info.mode == REPLICA_ALONE ? "no leader was to be found" : "");
-    metric_set(metric_series(METRIC_EPOCH, ""), record->epoch);
+    metric_set(metric_series(METRIC_EPOCH, ""), epoch);
+}
+
+static void note_record(void *context, const struct record *record)
+{
+    struct replication *replication = context;
+    char node[sizeof replication->led[0].node];
+    if (slice_is(record->type, "epoch") && replication_read_node(record->text, node, sizeof node))
+        note_leader(replication, record->epoch, node);
+}
+
+/* Where the log begins behind the `epoch` message nobody has told it. */
+void replication_note_leader(struct replication *replication)
+{
+    struct replica_info info;
+    int64_t epoch = journal_epoch(replica_journal(replication->replica));
+    replica_describe(replication->replica, &info);
+    if (epoch > 0 && info.leader_node[0] != '\0')
+        note_leader(replication, epoch, info.leader_node);
 }
 
 /* ---- life ---- */
@@ -127,7 +143,7 @@ int replication_create(const struct replication_options *options,
                                                  .ports = replication_ports(replication)});
     replication->keeper =
         keeper_create(replica_journal(replication->replica), (uint32_t)settings->stream.book_depth);
-    journal_listen(replica_journal(replication->replica), note_leadership, replication);
+    journal_listen(replica_journal(replication->replica), note_record, replication);
     replication->waker = waker_create_on(options->loop, replication_poll, replication);
     replication->tick = timer_create_on(options->loop, replication_tick, replication);
     int result = open_peers(replication, err);

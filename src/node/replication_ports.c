@@ -54,6 +54,7 @@ static void port_changed(void *context)
 {
     struct replication *replication = context;
     replication_measure(replication);
+    replication_note_leader(replication);
     replication->options.changed(replication->options.context);
 }
 

@@ -38,6 +38,7 @@ struct replication {
 
 /* Role, mode and carriers as metrics. */
 void replication_measure(struct replication *replication);
+void replication_note_leader(struct replication *replication);
 
 /* ---- replication_ports.c ---- */
 

@@ -31,8 +31,8 @@ struct kafka {
     int64_t cut_ms;           /* since when nothing answers; 0: it does */
     uint64_t breaks;
     uint32_t restarts;              /* of the broker, as last seen */
-    bool begin; /* to begin anew */
-    bool asked; /* the replica wants so: what it was given is no good */
+    bool begin;                     /* to begin anew */
+    bool asked;                     /* the replica wants so: what it was given is no good */
     int64_t position, caught_up_at; /* -1: it was told */
     uint64_t last_id;               /* of the entry before position; 0: none was read */
     int64_t window;                 /* entries at the end in which a start is looked for */

@@ -120,7 +120,8 @@ static void collect_pair(struct node *node, uint32_t pair)
     struct collector *collector = &node->collector;
     const struct market *market = &node->world->market;
     int64_t now_ms = node->world->now_ms;
-    if (collector->book[pair] || (market->fat > 0 && market->open && now_ms >= collector->book_ms[pair])) {
+    if (collector->book[pair] ||
+        (market->fat > 0 && market->open && now_ms >= collector->book_ms[pair])) {
         if (!publish_book(node, pair))
             return;
         collector->book[pair] = false;

@@ -248,8 +248,10 @@ static void check_single(struct world *world)
     uint64_t refused = world->counts->refused_tokens - world->before.refused_tokens;
     uint64_t streams = world->counts->new_streams - world->before.new_streams;
     if (start_overs > 0 || refused > 0 || streams > 1)
-        world_fail(world, "one fault, and %d clients started over, %d tokens were refused, %d "
-                          "streams", (int)start_overs, (int)refused, (int)streams);
+        world_fail(world,
+                   "one fault, and %d clients started over, %d tokens were refused, %d "
+                   "streams",
+                   (int)start_overs, (int)refused, (int)streams);
 }
 
 void monitor_end(struct world *world)

@@ -34,14 +34,15 @@ struct kafka;  /* kafka.c: one node's carrier */
 
 #define COUNT_TABLE(X)                                                                             \
     X(crashes)                                                                                     \
-    X(leaves) X(pauses) X(carrier_cuts) X(broker_restarts) X(lost_tails) X(lost_logs)              \
-        X(expired_heads) X(freezes) X(late_writes) X(double_writes) X(lost_writes)                 \
-            X(node_partitions) X(feed_outages) X(second_leaders) X(role_changes) X(detaches)       \
-                X(full) X(begun_in_middle) X(begun_at_start) X(takeovers) X(new_streams) X(forks)  \
-                    X(fenced) X(fenced_records) X(repeated_records) X(early_records) X(rewrites) X(joins) X(resumes) X(refused_tokens)  \
-                        X(start_overs) X(records) X(delivered) X(trades) X(gaps) X(peer_links)     \
-                            X(peer_snapshots) X(trades_again_over_hello)                           \
-                                X(trades_missing_over_hello)
+    X(leaves)                                                                                      \
+    X(pauses) X(carrier_cuts) X(broker_restarts) X(lost_tails) X(lost_logs) X(expired_heads)       \
+        X(freezes) X(late_writes) X(double_writes) X(lost_writes) X(node_partitions)               \
+            X(feed_outages) X(second_leaders) X(role_changes) X(detaches) X(full)                  \
+                X(begun_in_middle) X(begun_at_start) X(takeovers) X(new_streams) X(forks)          \
+                    X(fenced) X(fenced_records) X(repeated_records) X(early_records) X(rewrites)   \
+                        X(joins) X(resumes) X(refused_tokens) X(start_overs) X(records)            \
+                            X(delivered) X(trades) X(gaps) X(peer_links) X(peer_snapshots)         \
+                                X(trades_again_over_hello) X(trades_missing_over_hello)
 
 struct counts {
 #define X(name) uint64_t name;
@@ -167,10 +168,10 @@ struct world {
     bool trace, failed;
     struct replica_times times;
     int64_t zk_epoch;
-    int32_t granted; /* node; -1: nobody */
+    int32_t granted;                           /* node; -1: nobody */
     int64_t grant_ms, faults_end_ms, fault_ms; /* fault_ms: of the single one */
-    uint32_t fury;     /* tenths of a percent of steps that bring a fault */
-    int64_t broker_ms; /* the broker is well again by then */
+    uint32_t fury;                             /* tenths of a percent of steps that bring a fault */
+    int64_t broker_ms;                         /* the broker is well again by then */
     struct node nodes[NODES];
     struct client clients[CLIENTS];
     struct market market;
@@ -178,7 +179,7 @@ struct world {
     struct monitor *monitor;
     struct counts *counts;
     struct counts before; /* of the schedules before */
-    int64_t silence_ms; /* the longest a client had nothing in this schedule */
+    int64_t silence_ms;   /* the longest a client had nothing in this schedule */
     char failure[512];
 };
 
