@@ -9,12 +9,30 @@
 #define CYCLE_MIN_MS 10000
 #define STATES_A_TICK 64
 
+void notes_again(struct writer *writer)
+{
+    writer->round = (struct round){.hurry = true};
+}
+
 void notes_reset(struct writer *writer)
 {
+    notes_again(writer);
     writer->beacon_ns = 0;
-    writer->state_index = 0;
-    writer->hurry = true;
     writer->start.stream[0] = '\0';
+}
+
+/* FNV-1a. Never added up to the same by texts that differ, for all that matters here. */
+static uint64_t hash_of(struct slice text)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < text.size; i++)
+        hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+void notes_read_back(struct slot *slot, const struct state_note *state)
+{
+    slot->writer.round.back_sum += hash_of(state->text);
 }
 
 static struct checkpoint checkpoint_of(const struct slot *slot)
@@ -39,25 +57,18 @@ static int64_t state_interval_ns(const struct replica *replica, size_t count)
     return count == 0 ? round_ms * NS_PER_MS : round_ms * NS_PER_MS / (int64_t)count;
 }
 
-static void cycle_end(struct slot *slot)
-{
-    struct writer *writer = &slot->writer;
-    writer->start = writer->cycle;
-    writer->state_index = 0;
-    writer->hurry = false;
-}
-
-/* False: the carrier does not take it now. count: how many there are. */
+/* False: the carrier does not take it now. ret_count: how many there are. */
 static bool write_state(struct slot *slot, size_t *ret_count)
 {
     struct replica *replica = slot->replica;
-    struct writer *writer = &slot->writer;
+    struct round *round = &slot->writer.round;
     const struct replica_ports *ports = &replica->options.ports;
     static const char padding[LIMIT_PADDING + 1];
     buffer_clear(&replica->scratch);
-    *ret_count = ports->save_state(ports->context, writer->state_index, &replica->scratch);
-    if (writer->state_index >= *ret_count) {
-        cycle_end(slot);
+    *ret_count = ports->save_state(ports->context, round->index, &replica->scratch);
+    if (round->index >= *ret_count) {
+        round->written = true;
+        round->written_ns = replica->now_ns;
         return true;
     }
     size_t size = replica->scratch.size;
@@ -66,30 +77,48 @@ static bool write_state(struct slot *slot, size_t *ret_count)
                                .epoch = replica->epoch,
                                .seq = journal_next(replica->log) - 1,
                                .text = {.data = replica->scratch.data, .size = size}};
-    if (size > 0 && !replica->scratch.overflowed &&
-        slot->carrier->kind->write_state(slot->carrier, &state) != CARRIER_TAKEN)
-        return false;
-    writer->state_index++;
+    if (size > 0 && !replica->scratch.overflowed) {
+        if (slot->carrier->kind->write_state(slot->carrier, &state) != CARRIER_TAKEN)
+            return false;
+        round->out_sum += hash_of(state.text);
+    }
+    round->index++;
     return true;
+}
+
+/* All are written: they must come back, or it is all done again. */
+static void round_end(struct slot *slot)
+{
+    struct writer *writer = &slot->writer;
+    const struct replica *replica = slot->replica;
+    struct round *round = &writer->round;
+    int64_t most_ns = 2 * replica->options.times.stall * NS_PER_MS;
+    if (round->back_sum == round->out_sum) {
+        writer->start = round->from;
+        writer->round = (struct round){.next_ns = round->next_ns};
+    } else if (replica->now_ns - round->written_ns >= most_ns) {
+        notes_again(writer);
+    }
 }
 
 /* A state says what was so behind a record that has been read back: so it comes later than that. */
 static void states_tick(struct slot *slot)
 {
     struct replica *replica = slot->replica;
-    struct writer *writer = &slot->writer;
-    if (slot->path.reading.seq + 1 != journal_next(replica->log))
-        return;
-    for (uint32_t i = 0; i < STATES_A_TICK; i++) {
+    struct round *round = &slot->writer.round;
+    for (uint32_t i = 0; i < STATES_A_TICK && !round->written; i++) {
         size_t count;
-        if (!writer->hurry && replica->now_ns < writer->state_ns)
+        if (slot->path.reading.seq + 1 != journal_next(replica->log) ||
+            (!round->hurry && replica->now_ns < round->next_ns))
             return;
-        if (writer->state_index == 0)
-            writer->cycle = checkpoint_of(slot);
+        if (round->index == 0 && round->out_sum == 0)
+            round->from = checkpoint_of(slot);
         if (!write_state(slot, &count))
             return;
-        writer->state_ns = replica->now_ns + state_interval_ns(replica, count);
+        round->next_ns = replica->now_ns + state_interval_ns(replica, count);
     }
+    if (round->written)
+        round_end(slot);
 }
 
 static void beacon_tick(struct slot *slot)

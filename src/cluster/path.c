@@ -245,7 +245,9 @@ static void slot_state(void *context, const struct state_note *state)
     const struct path *path = &slot->path;
     if (state->epoch != path->reading.epoch || strcmp(state->stream, path->reading.stream) != 0)
         return;
-    if (replica->shadow_path == path)
+    if (replica->leading == LEADING)
+        notes_read_back(slot, state);
+    else if (replica->shadow_path == path)
         ports->load_state(ports->context, replica->shadow, state);
     else if (path->joined && !replica->writing) /* of a stream that began while we were here */
         ports->load_state(ports->context, replica->log, state);

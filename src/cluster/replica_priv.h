@@ -45,6 +45,18 @@ struct path {
 
 struct slot;
 
+/* All states, one after the other; whoever begins where it began has everything, when all of them
+ * have come back. */
+struct round {
+    struct checkpoint from;
+    size_t index;    /* of the next one */
+    int64_t next_ns; /* its time */
+    bool hurry;      /* they do not wait for their time: the first ones after a barrier */
+    bool written;    /* all, since written_ns */
+    int64_t written_ns;
+    uint64_t out_sum, back_sum; /* of hashes of their texts: what went out, and what came back */
+};
+
 struct writer {      /* of one carrier */
     bool active;     /* this node writes there */
     int64_t next;    /* seq to be written next */
@@ -55,10 +67,8 @@ struct writer {      /* of one carrier */
     struct cursor cursor;
     /* notes.c */
     int64_t beacon_ns;
-    size_t state_index;
-    int64_t state_ns;
-    bool hurry; /* the first states after a barrier do not wait for their time */
-    struct checkpoint cycle, start;
+    struct round round; /* of states */
+    struct checkpoint start;
 };
 
 struct slot {
@@ -201,6 +211,8 @@ extern const struct carrier_kind replica_inlet_kind;
 
 void notes_tick(struct slot *slot);
 void notes_reset(struct writer *writer);
+void notes_again(struct writer *writer); /* states may have been lost: this round counts no more */
+void notes_read_back(struct slot *slot, const struct state_note *state);
 
 /* ---- leader.c ---- */
 

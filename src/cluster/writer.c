@@ -223,6 +223,7 @@ static void writer_rewind(struct slot *slot, int64_t next, const char *why)
     writer->next = next;
     writer->barrier = slot->path.reading.epoch;
     writer->progress_ns = replica->now_ns;
+    notes_again(writer);
     replica->rewrites++;
 }
 

@@ -146,21 +146,35 @@ static void past_visit_trades(void *context, struct slice exchange, struct slice
     keeper_visit_trade_keys(replication->keeper, &pair, visit, visitor);
 }
 
-static uint32_t past_not_live(void *context, struct slice exchange, struct slice symbol)
+static uint32_t past_channels(const struct replication *replication, const struct keeper_pair *pair,
+                              bool (*told)(const struct keeper *keeper,
+                                           const struct keeper_pair *pair, struct slice channel))
 {
-    const struct replication *replication = context;
-    struct keeper_pair pair = {.exchange = exchange, .symbol = symbol};
     uint32_t bits = 0;
     for (size_t i = 0; i < CHANNEL_COUNT; i++)
-        if (keeper_told_not_live(replication->keeper, &pair, slice_of(channel_names[i])))
+        if (told(replication->keeper, pair, slice_of(channel_names[i])))
             bits |= CHANNEL_BIT(i);
     return bits;
 }
 
+static uint32_t past_not_live(void *context, struct slice exchange, struct slice symbol)
+{
+    struct keeper_pair pair = {.exchange = exchange, .symbol = symbol};
+    return past_channels(context, &pair, keeper_told_not_live);
+}
+
+static uint32_t past_down(void *context, struct slice exchange, struct slice symbol)
+{
+    struct keeper_pair pair = {.exchange = exchange, .symbol = symbol};
+    return past_channels(context, &pair, keeper_told_down);
+}
+
 struct publisher_past replication_past_of(struct replication *replication)
 {
-    return (struct publisher_past){
-        .visit_trades = past_visit_trades, .not_live = past_not_live, .context = replication};
+    return (struct publisher_past){.visit_trades = past_visit_trades,
+                                   .not_live = past_not_live,
+                                   .down = past_down,
+                                   .context = replication};
 }
 
 /* ---- the leader's endpoint ---- */
