@@ -141,7 +141,8 @@ static void follow_carrier(struct replica *replica, struct slot *slot, const cha
 static void follow_shadow(struct replica *replica)
 {
     struct slot *slot = slot_of(replica, replica->shadow_path);
-    shadow_take(replica);
+    if (!shadow_goes_on(replica))
+        shadow_take(replica);
     if (slot != NULL)
         follow_carrier(replica, slot, "");
     else

@@ -40,19 +40,31 @@ static void open_epoch(struct replica *replica, int64_t previous_epoch)
              log_int("seq", last + 1));
 }
 
+static void raise_epoch(struct replica *replica, int64_t epoch)
+{
+    if (replica->mode == REPLICA_LEADER_CARRIER)
+        pending_deliver(replica);
+    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "a carrier with another stream is taken");
+    replica->epoch = epoch;
+    journal_barrier(replica->log, journal_stream(replica->log), epoch);
+    open_epoch(replica, journal_epoch(replica->log));
+}
+
 /* Nothing can be gone on with: a new stream, delivered direct. */
 static void lead_fresh(struct replica *replica, const char *reason)
 {
     int64_t newest = journal_barrier_epoch(replica->log);
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
-        if (replica->slots[i].path.reading.epoch > newest)
-            newest = replica->slots[i].path.reading.epoch;
+        if (replica->slots[i].path.newest > newest)
+            newest = replica->slots[i].path.newest;
     if (replica->epoch > newest)
         newest = replica->epoch;
     if (replica->epoch_floor > newest)
         newest = replica->epoch_floor;
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].writer.active = false;
+    if (replica->mode == REPLICA_LEADER_CARRIER)
+        pending_deliver(replica);
     make_writer_id(replica);
     replica->epoch = newest + 1;
     replica->leading = LEADING;
@@ -133,6 +145,8 @@ static void lead_from_alone(struct replica *replica)
     replica_drop_peer(replica);
     replica->collect = true;
     replica_set_mode(replica, REPLICA_LEADER_DIRECT, "there is nothing to come home to");
+    if (replica->epoch_floor >= replica->epoch)
+        raise_epoch(replica, replica->epoch_floor + 1);
 }
 
 static void take_reading(struct replica *replica)
@@ -198,29 +212,31 @@ static void take_waiting(struct replica *replica)
 
 /* ---- leading ---- */
 
-static void raise_epoch(struct replica *replica, int64_t epoch)
+/* What the carrier holds can't be made a prefix of what was delivered. */
+static bool has_other_history(const struct replica *replica, const struct path *path)
 {
-    if (replica->mode == REPLICA_LEADER_CARRIER)
-        pending_deliver(replica);
-    replica_set_mode(replica, REPLICA_LEADER_DIRECT, "a carrier with another stream is taken");
-    replica->epoch = epoch;
-    journal_barrier(replica->log, journal_stream(replica->log), epoch);
-    open_epoch(replica, journal_epoch(replica->log));
+    const struct reading *reading = &path->reading;
+    int64_t epoch = journal_epoch_at(replica->log, reading->seq);
+    return reading->seq > replica_written(replica) || reading->lost ||
+           (epoch != 0 && reading->record_epoch != 0 && epoch != reading->record_epoch);
 }
 
 /* A carrier has been read to its end, and this leadership does not write there yet. */
 static void lead_attach(struct replica *replica, struct slot *slot)
 {
     struct path *path = &slot->path;
-    bool empty = path->reading.stream[0] == '\0';
     bool same = strcmp(path->reading.stream, journal_stream(replica->log)) == 0;
     if (path->reading.epoch > replica->epoch && (same || replica->owned)) {
         replica->fenced = true;
         leader_stop(replica);
         return;
     }
-    if (!empty && !same && path->reading.epoch >= replica->epoch)
-        raise_epoch(replica, path->reading.epoch + 1);
+    if (!same && path->newest >= replica->epoch)
+        raise_epoch(replica, path->newest + 1);
+    if (same && has_other_history(replica, path)) {
+        lead_fresh(replica, "the carrier holds another history of this stream");
+        return;
+    }
     if (!writer_can_fill(slot)) {
         lead_fresh(replica, "the carrier lacks what the log no longer has");
         return;
@@ -235,11 +251,12 @@ static void lead_attach(struct replica *replica, struct slot *slot)
                                : replica->epoch_first);
 }
 
-/* Our barrier would not be obeyed there. */
+/* Our barrier would not be obeyed there, or our records would not be accepted. */
 static bool belongs_to_others(const struct replica *replica, const struct path *path)
 {
-    return path->reading.epoch >= replica->epoch &&
-           strcmp(path->reading.stream, journal_stream(replica->log)) != 0;
+    if (strcmp(path->reading.stream, journal_stream(replica->log)) != 0)
+        return path->reading.epoch >= replica->epoch;
+    return has_other_history(replica, path);
 }
 
 static void lead_write(struct replica *replica)

@@ -108,6 +108,8 @@ static void path_look(struct replica *replica, struct path *path, enum reading_v
 
 void path_record(struct replica *replica, struct path *path, const struct record *record)
 {
+    if (record->epoch > path->newest)
+        path->newest = record->epoch;
     enum reading_verdict verdict =
         reading_record(&path->reading, record->stream, record->epoch, record->seq);
     path_count(replica, verdict);
@@ -146,6 +148,8 @@ static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
 
 bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier)
 {
+    if (barrier->epoch > path->newest)
+        path->newest = barrier->epoch;
     if (!reading_barrier(&path->reading, barrier))
         return false;
     path->barrier_position = barrier->position;
@@ -218,6 +222,8 @@ static void slot_beacon(void *context, const struct beacon *beacon)
 {
     struct slot *slot = context;
     struct path *path = &slot->path;
+    if (beacon->now.epoch > path->newest)
+        path->newest = beacon->now.epoch;
     if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0')
         path_look(slot->replica, path, READING_EARLY); /* its barrier has not come, or not for us */
     if (beacon->now.epoch != path->reading.epoch ||

@@ -38,6 +38,7 @@ struct path {
     bool heard;       /* ever, since it was attached or opened */
     int64_t heard_ns; /* when a record or beacon came last */
     int64_t barrier_position;
+    int64_t newest;        /* epoch of anything that was read, also of what did not count */
     char leader[NODE_MAX]; /* who writes, as it said */
 };
 
@@ -187,6 +188,8 @@ void shadow_open(struct replica *replica, struct path *path, const char *stream,
 void shadow_drop(struct replica *replica);
 void shadow_record(struct replica *replica, const struct record *record);
 bool shadow_is_ready(const struct replica *replica);
+/* The log and the shadow are one: the log takes what it lacks, and nobody is told. */
+bool shadow_goes_on(struct replica *replica);
 void shadow_take(struct replica *replica);
 /* The log under a new stream id, empty, with the epoch begun. */
 void log_rename(struct replica *replica, int64_t epoch);

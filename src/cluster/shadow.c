@@ -46,6 +46,39 @@ void shadow_record(struct replica *replica, const struct record *record)
         homecoming_record(replica, record);
 }
 
+/* One of the two is a prefix of the other, by the name of its last record. */
+static bool shadow_is_log(const struct replica *replica)
+{
+    const struct journal *log = replica->log, *shadow = replica->shadow;
+    if (!replica->served || strcmp(journal_stream(log), journal_stream(shadow)) != 0)
+        return false;
+    int64_t last = journal_next(log) - 1, other = journal_next(shadow) - 1;
+    int64_t both = last < other ? last : other;
+    int64_t epoch = journal_epoch_at(log, both);
+    return epoch != 0 && epoch == journal_epoch_at(shadow, both);
+}
+
+bool shadow_goes_on(struct replica *replica)
+{
+    struct cursor cursor = {0};
+    struct record record;
+    struct path *path = replica->shadow_path;
+    if (replica->mode == REPLICA_ALONE || !shadow_is_log(replica))
+        return false;
+    if (cursor_attach(&cursor, replica->shadow, journal_next(replica->log))) {
+        while (journal_read(replica->shadow, &cursor, &replica->scratch, replica->key, &record)) {
+            journal_barrier(replica->log, record.stream, record.epoch);
+            if (!log_accept(replica, &record))
+                break; /* fenced by what another path knows */
+        }
+        cursor_detach(&cursor);
+    }
+    shadow_drop(replica);
+    path->joined = true;
+    path->unfit = false;
+    return true;
+}
+
 /* All trades of the log from here on are the shadow's. */
 void shadow_take(struct replica *replica)
 {
