@@ -24,15 +24,13 @@ struct fixture {
     uint32_t content;     /* its number; the stream is "tw-CONTENT" */
     size_t size;          /* of the messages to come */
     uint64_t per_step;    /* messages */
-    uint32_t start_overs; /* still to come, one a step_count-th step */
+    uint32_t start_overs; /* still to come, one each fifth step */
     uint32_t steps;       /* so far */
     bool (*done)(struct fixture *fixture);
     struct listener *listeners; /* listener_count of them */
     size_t listener_count;
     struct asker asker;
 };
-
-/* ---- the stream ---- */
 
 /* text: what follows the seq, up to the brace that closes it. */
 static inline void fixture_append(struct fixture *fixture, const char *type, const char *rest)

@@ -121,11 +121,11 @@ static void the_slow_leave_the_former_content(void **state)
         ws_client_pause(fixture.listeners[i].ws, true);
     }
     fixture.size = 3000;
-    fixture.per_step = 40; /* 12 MB */
+    fixture.per_step = 30; /* 9 MB */
     fixture.steps = 0;
     run_until(&fixture, journal_is_full);
     fixture.per_step = 0;
-    uint64_t owed = 40 * 100;
+    uint64_t owed = 30 * 100;
     fixture_change_content(&fixture);
     wait_ticks(3); /* the workers know nothing yet but what the log says */
     gateway_start_over(fixture.gateway);
@@ -162,7 +162,7 @@ static bool is_answered_and_up(struct fixture *fixture)
 /* In one turn of the loop: clients come and are given to their workers, and all is over again. */
 static void a_letter_under_way_is_asked_again(void **state)
 {
-    enum { ROUNDS = 60, EACH = 6 };
+    enum { ROUNDS = 25, EACH = 6 };
     (void)state;
     struct fixture fixture;
     fixture_init(&fixture);
