@@ -195,14 +195,19 @@ def test_parts_are_one_recording(demo, tmp_path):
     frames, exchanges = demo
     path = tmp_path / "parts"
     with Recorder(path, exchanges, "--rotate-size", "64KiB"):
-        wait_until(lambda: sum(map(len, dumped(*parts(tmp_path))[0].values()))
-                   >= sum(map(len, frames.values())), "all are recorded")
+        def all_there():
+            found = dumped(*parts(tmp_path))[0]
+            return all(len(found[name]) >= len(sent) for name, sent in frames.items())
+        wait_until(all_there, "all are recorded")
     files = parts(tmp_path)
     assert len(files) > 2
     found, lost = dumped(*files)
     assert lost == [0, 0, 0, 0]
     for name, sent in frames.items():
-        assert found[name] == of_frames(sent)
+        # An exchange that has said everything is silent: after 2 s it is asked anew, and says it
+        # again. A slow machine lets that come into the recording.
+        again = of_frames(sent) * (len(found[name]) // len(sent) + 1)
+        assert found[name] == again[:len(found[name])]
     with replay("--speed", "max", "--set", "stream.heartbeat=200ms", file=str(path)) as node:
         whole = told(collect_played(node))
     assert sum(map(len, whole.values())) > 1000, "FILE stands for its parts"
