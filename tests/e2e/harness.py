@@ -151,8 +151,9 @@ class Node:
         return self.json("/ws/info")
 
     def first_token(self):
-        """Of the record that opens the stream: behind it comes everything else."""
-        return f"{self.info()['stream']}.1.1"
+        """Of the record that opens the stream, in its first epoch: all the rest is behind it."""
+        info = self.info()
+        return f"{info['stream']}.{info['epoch']}.1"
 
     def memory(self):
         """Resident bytes."""

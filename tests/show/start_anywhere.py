@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A follower may start at any moment: it ends with the leader's log.
+
+The leader works under load. A follower starts at random moments: together with the leader, when the
+leader has just come back (a new epoch), when the exchanges have just come back (a burst), when the
+broker stands still, in between. Each time
+
+- snapshots of both nodes that hold up to the same seq must be the same bytes, message by message;
+- what its clients get from then on is what the leader's get;
+- then it is killed, or stopped.
+
+At the end it is killed (kill -9) and started again: it must honour tokens that are up to a minute
+old. All trades of the whole stream are compared with the simulator's truth: what was traded while
+the leader was away must be declared, all the rest is there, once.
+
+    START_MOMENTS  default 50; with --ci 8
+"""
+
+import collections
+import json
+import os
+import random
+import time
+
+from cluster import SLOW_MACHINE, Audience, Cluster
+from kafka import Broker
+from show import IN_CI, end, say
+
+from harness import wait_until
+
+MOMENTS = int(os.environ.get("START_MOMENTS", "8" if IN_CI else "50"))
+RATE = 500
+TRIES = 12  # until snapshots of both nodes are of the same seq
+SNAPSHOT_AGE_S = 0.55
+QUIET_S = 10
+LIVE = 200  # messages after each start
+TOKEN_AGES_S = (0, 1, 5, 15, 30, 45, 60)
+OUTAGE_MS = 1500
+SEED = 20261124
+KINDS = ["together", "leader restarted", "leader killed", "burst", "between", "broker frozen",
+         "between", "between"]
+
+
+class Reference:
+    """A client of the leader that goes on by token when the leader was away: nothing is missing."""
+
+    def __init__(self, audience, leader):
+        self.audience, self.leader = audience, leader
+        self.listener, = audience.join_from_start(leader)
+        self.marks = []  # (time.monotonic(), seq)
+
+    def leave(self):
+        """Before the leader goes."""
+        self.audience.leave([self.listener])
+
+    def come_back(self):
+        token = self.listener.token
+        self.leader.wait_stream()
+        self.listener, = self.audience.join(self.leader, query=f"?batch=1&since={token}")
+        self.audience.wait(lambda: self.listener.hellos, "hello")
+        hello = self.listener.hellos[0][1]
+        assert hello["resumed"] is True, f"{token} is not honoured by the leader's next life: {hello}"
+
+    def note(self):
+        self.marks.append((time.monotonic(), self.listener.seq))
+
+    def wait_more(self, count):
+        begun = self.listener.count
+        self.audience.wait(lambda: self.listener.count >= begun + count, f"{count} messages more")
+        self.note()
+
+    def seq_before(self, seconds):
+        """(age in seconds, seq) of the newest message noted at least so long ago."""
+        now = time.monotonic()
+        found = [(now - at, seq) for at, seq in self.marks if now - at >= seconds]
+        return min(found) if found else None
+
+
+class Moments:
+    def __init__(self, broker, cluster, audience):
+        self.broker, self.cluster, self.audience = broker, cluster, audience
+        self.leader, self.follower = cluster.leader, cluster.follower
+        self.random = random.Random(SEED)
+        self.reference = None
+        self.took_ms, self.problems = {}, []
+        self.snapshots, self.snapshot_messages = collections.Counter(), 0
+        self.orders_differ = 0
+
+    # -- moments --
+
+    def first(self):
+        """Both at once, with an empty topic."""
+        self.follower.launch()
+        self.leader.launch()
+        begun = time.monotonic()
+        self.leader.ready().wait_stream()
+        self.reference = Reference(self.audience, self.leader)
+        self.follower.ready()
+        self.check("together, empty topic", begun)
+
+    def restart_leader(self, kill):
+        self.reference.leave()
+        if kill:
+            self.leader.kill()
+        else:
+            self.leader.stop()
+        self.leader.launch()
+
+    def start(self, kind):
+        """Brings the moment about; the follower is launched in it."""
+        if kind in ("together", "leader restarted", "leader killed"):
+            self.restart_leader(kind == "leader killed")
+            if kind != "together":
+                self.leader.node.wait_log(msg="epoch opened", seconds=SLOW_MACHINE)
+            self.follower.launch()
+            self.leader.ready()
+            self.reference.come_back()
+        elif kind == "burst":
+            for exchange in self.cluster.exchanges:
+                self.cluster.simulator.fault("disconnect", exchange, ms=OUTAGE_MS)
+            count = len(self.leader.node.logged(msg="connected"))
+            self.leader.node.wait_log(count + 1, SLOW_MACHINE, msg="connected")
+            self.follower.launch()
+        elif kind == "broker frozen":
+            self.broker.stop()
+            self.follower.launch()
+        else:
+            self.reference.wait_more(self.random.randrange(1, 1000))
+            self.follower.launch()
+
+    def moment(self, kind):
+        self.start(kind)
+        begun = time.monotonic()
+        self.follower.ready()
+        if kind == "broker frozen":
+            self.follower.wait_source("peer")
+            self.broker.cont()
+        self.check(kind, begun)
+
+    # -- what must be so then --
+
+    def check(self, kind, begun):
+        self.follower.wait_stream()
+        served_ms = (time.monotonic() - begun) * 1000
+        self.follower.wait_source("kafka")
+        self.took_ms.setdefault(kind, []).append(round(served_ms))
+        self.same_stream()
+        clients = self.compare_snapshots(kind)
+        self.audience.wait_count(clients, LIVE)
+        if len(self.follower.node.logged(msg="clients start over")) != 1:
+            self.problems.append(f"{kind}: its clients start over more than once:\n"
+                                 f"{self.follower.log_tail()}")
+        self.problems += [f"{kind}: {text}" for text in self.audience.forget(clients)]
+        self.reference.note()
+        if self.random.random() < 0.5:
+            self.follower.kill()
+        else:
+            self.follower.stop()
+
+    def same_stream(self):
+        def same():
+            mine, other = self.follower.info(), self.leader.info()
+            return (mine["stream"], mine["epoch"]) == (other["stream"], other["epoch"])
+        wait_until(same, "both are in the same stream and epoch", SLOW_MACHINE)
+
+    def compare_snapshots(self, kind):
+        """Under load, as often as it takes until both nodes happened to make one at the same seq;
+        if that does not come about, in a quiet moment. Returns clients of both; they stay."""
+        for quiet in (False, True):
+            if quiet:
+                self.cluster.halt(QUIET_S)
+            for _ in range(TRIES):
+                clients = self.audience.join_all([(member, "?batch=1", "/ws/exchange")
+                                                  for member in self.cluster.members])
+                self.audience.wait(lambda them=clients: all(
+                    client.snapshot and not client.in_snapshot for client in them), "snapshots")
+                theirs, ours = clients
+                if ours.snapshot[-1] == theirs.snapshot[-1]:
+                    self.compare_pair(kind, ours, theirs)
+                    self.snapshots["quiet" if quiet else "under load"] += 1
+                    self.snapshot_messages += len(ours.snapshot)
+                    return clients
+                self.problems += self.audience.forget(clients)
+                self.wait_snapshots_old()
+        raise AssertionError(f"no two snapshots of the same seq: {ours.snapshot[-1]}, "
+                             f"{theirs.snapshot[-1]}")
+
+    def wait_snapshots_old(self):
+        """A node gives the one that it has to whoever joins within half a second."""
+        begun = time.monotonic()
+        self.audience.wait(lambda: time.monotonic() - begun > SNAPSHOT_AGE_S, "half a second")
+
+    def compare_pair(self, kind, ours, theirs):
+        if ours.snapshot == theirs.snapshot:
+            return
+        if sorted(ours.snapshot) == sorted(theirs.snapshot):
+            self.orders_differ += 1
+            return
+        only_ours = sorted(set(ours.snapshot) - set(theirs.snapshot))
+        only_theirs = sorted(set(theirs.snapshot) - set(ours.snapshot))
+        self.problems.append(f"{kind}: snapshots at {ours.snapshot[-1]} differ: the follower's has "
+                             f"{len(only_ours)} others: {[text[:500] for text in only_ours[:2]]} "
+                             f"instead of {len(only_theirs)}: "
+                             f"{[text[:500] for text in only_theirs[:2]]}")
+
+    # -- old tokens --
+
+    def old_tokens(self):
+        """[{age, behind}] of tokens that the follower honoured right after kill -9."""
+        self.follower.start().wait_source("kafka")
+        until = time.monotonic() + max(TOKEN_AGES_S) + 10
+        oldest = self.reference.marks[0][0]
+        while time.monotonic() - oldest < max(TOKEN_AGES_S) + 5 and time.monotonic() < until:
+            self.reference.wait_more(100)
+        self.follower.kill()
+        self.follower.start().wait_stream()
+        epoch, honoured = self.reference.listener.epoch, []
+        for seconds in TOKEN_AGES_S:
+            found = self.reference.seq_before(seconds)
+            if found is None:
+                self.problems.append(f"no token that is {seconds} s old")
+                continue
+            age, seq = found
+            token = f"{self.reference.listener.stream}.{epoch}.{seq}"
+            client, = self.audience.join(self.follower, query=f"?batch=1&since={token}")
+            self.audience.wait(lambda it=client: it.hellos, "hello")
+            hello = client.hellos[0][1]
+            if hello["resumed"] is not True or hello["next"] != seq + 1:
+                self.problems.append(f"a token {age:.1f} s old, {token}, is not honoured: {hello}\n"
+                                     f"{self.follower.log_tail()}")
+                continue
+            target = self.reference.listener.seq
+            self.audience.wait(lambda it=client, to=target: it.seq >= to, "what came since then")
+            honoured.append({"age_s": round(age, 1), "messages": client.count})
+        return honoured
+
+
+def run(broker, cluster, audience):
+    moments = Moments(broker, cluster, audience)
+    moments.first()
+    kinds = (KINDS * (MOMENTS // len(KINDS) + 1))[:MOMENTS - 1]
+    if not IN_CI:
+        kinds = [kind if at % 2 == 0 else "between" for at, kind in enumerate(kinds)]
+    for at, kind in enumerate(sorted(kinds, key=["together", "leader restarted", "leader killed",
+                                                 "burst", "broker frozen", "between"].index)):
+        moments.moment(kind)
+        say(f"start-anywhere: {at + 2} of {MOMENTS}, {kind}: serves after "
+            f"{moments.took_ms[kind][-1]} ms; {moments.problems[-1:]}")
+    tokens = moments.old_tokens()
+    cluster.halt()
+    audience.quiet = True
+    audience.wait_all_at_end(cluster)
+    figures = {"moments": MOMENTS, "serves_after_ms": {
+        kind: {"count": len(took), "max": max(took)} for kind, took in moments.took_ms.items()},
+        "snapshots_compared": dict(moments.snapshots),
+        "snapshot_messages": moments.snapshot_messages, "in_another_order": moments.orders_differ,
+        "tokens": tokens, "epochs": moments.reference.listener.epoch}
+    figures["truth"], found = cluster.compare(audience.ledger, gaps_allowed=True)
+    return figures | audience.figures(), moments.problems + found + audience.problems()
+
+
+def main():
+    figures, problems = {}, []
+    try:
+        with Broker() as broker, Cluster(broker.brokers, rate=RATE) as cluster:
+            with Audience() as audience:
+                try:
+                    figures, problems = run(broker, cluster, audience)
+                except AssertionError:
+                    say("\n".join(member.log_tail() for member in cluster.members))
+                    raise
+    except (AssertionError, OSError, ValueError, KeyError) as error:
+        problems.append(f"{type(error).__name__}: {error}")
+    if problems:
+        figures["problems"] = [problem[:3000] for problem in problems[:10]]
+        say("\n".join(figures["problems"]))
+    end("start-anywhere", not problems, figures)
+
+
+if __name__ == "__main__":
+    main()
