@@ -8,6 +8,7 @@
 
 #define NAMES_FIRST 16384
 #define SEQS_FIRST 4096
+#define SUSPECTS 1024
 
 struct stream_names {
     char name[LIMIT_STREAM_ID];
@@ -15,11 +16,21 @@ struct stream_names {
     int64_t capacity, highest;
 };
 
+/* Accepted after the node had read a barrier of `barrier`: right only if it stands before that
+ * epoch's first record. */
+struct suspect {
+    uint32_t node;
+    uint16_t stream;
+    int64_t epoch, seq, barrier;
+};
+
 struct monitor {
     struct stream_names streams[STREAMS];
     uint16_t stream_count;
     struct name *names; /* from 1 on */
     uint32_t count, capacity;
+    struct suspect suspects[SUSPECTS];
+    uint32_t suspect_count;
 };
 
 struct monitor *monitor_create(void)
@@ -46,6 +57,7 @@ void monitor_begin(struct monitor *monitor)
         stream->highest = 0;
     }
     monitor->stream_count = 0;
+    monitor->suspect_count = 0;
     monitor->count = 1;
 }
 
@@ -161,10 +173,14 @@ void monitor_accepted(struct node *node, struct journal *journal, const struct r
     world->counts->records++;
     if (journal != replica_journal(node->replica))
         return;
-    if (node->barrier[stream] > record->epoch)
-        world_fail(world, "%s serves %s.%lld.%lld after it has read a barrier of %lld", node->name,
-                   record->stream, (long long)record->epoch, (long long)record->seq,
-                   (long long)node->barrier[stream]);
+    struct monitor *monitor = world->monitor;
+    if (node->barrier[stream] > record->epoch && monitor->suspect_count < SUSPECTS)
+        monitor->suspects[monitor->suspect_count++] =
+            (struct suspect){.node = node->index,
+                             .stream = stream,
+                             .epoch = record->epoch,
+                             .seq = record->seq,
+                             .barrier = node->barrier[stream]};
 }
 
 void monitor_barrier(struct node *node, const struct barrier *barrier)
@@ -194,6 +210,19 @@ void monitor_step(struct world *world)
 }
 
 /* ---- the end ---- */
+
+/* P4 */
+static void check_suspect(struct world *world, const struct suspect *suspect)
+{
+    const char *stream = monitor_stream_name(world, suspect->stream);
+    int64_t highest = world->monitor->streams[suspect->stream].highest, first = 1;
+    while (first <= highest && monitor_find(world, suspect->stream, suspect->barrier, first) == 0)
+        first++;
+    if (first <= highest && suspect->seq >= first)
+        world_fail(world, "node-%u served %s.%lld.%lld after it had read a barrier of %lld, which "
+                          "begins with %lld", suspect->node, stream, (long long)suspect->epoch,
+                   (long long)suspect->seq, (long long)suspect->barrier, (long long)first);
+}
 
 static const struct node *leader_of(const struct world *world)
 {
@@ -257,6 +286,8 @@ static void check_single(struct world *world)
 void monitor_end(struct world *world)
 {
     const struct node *leader = leader_of(world);
+    for (uint32_t i = 0; i < world->monitor->suspect_count; i++)
+        check_suspect(world, &world->monitor->suspects[i]);
     if (leader == NULL) {
         world_fail(world, "nobody leads in the end");
         return;
