@@ -81,7 +81,7 @@ static void grant(struct world *world, struct node *node)
     for (uint32_t i = 0; i < world->node_count; i++) {
         struct node *each = &world->nodes[i];
         if (each->leads && each != node) /* it hears of that later, or never */
-            each->follow_ms = dice_chance(&world->fault_dice, 30)
+            each->follow_ms = !world->healed && dice_chance(&world->fault_dice, 30)
                                   ? 0
                                   : world->now_ms + dice_between(&world->fault_dice, 0, 3000);
         each->leads = false;

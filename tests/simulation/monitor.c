@@ -219,9 +219,11 @@ static void check_suspect(struct world *world, const struct suspect *suspect)
     while (first <= highest && monitor_find(world, suspect->stream, suspect->barrier, first) == 0)
         first++;
     if (first <= highest && suspect->seq >= first)
-        world_fail(world, "node-%u served %s.%lld.%lld after it had read a barrier of %lld, which "
-                          "begins with %lld", suspect->node, stream, (long long)suspect->epoch,
-                   (long long)suspect->seq, (long long)suspect->barrier, (long long)first);
+        world_fail(world,
+                   "node-%u served %s.%lld.%lld after it had read a barrier of %lld, which "
+                   "begins with %lld",
+                   suspect->node, stream, (long long)suspect->epoch, (long long)suspect->seq,
+                   (long long)suspect->barrier, (long long)first);
 }
 
 static const struct node *leader_of(const struct world *world)
