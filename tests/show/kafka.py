@@ -36,8 +36,8 @@ DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 # Back soon after a kill -9: otherwise the old registration counts for 9 s.
 SETTINGS = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+node.id={number}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=INTERNAL
 listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal},\
@@ -144,6 +144,18 @@ class SmallDisk:
         self.holder.communicate()
 
 
+class Member:
+    """Which one of several brokers one is, from 1; the ports of their controllers; the cluster."""
+
+    def __init__(self, number, controllers, cluster):
+        self.number, self.controllers, self.cluster = number, controllers, cluster
+
+    @property
+    def voters(self):
+        return ",".join(f"{number}@127.0.0.1:{port}"
+                        for number, port in enumerate(self.controllers, 1))
+
+
 class Broker:
     """A context manager. `brokers` is what a client is told; `log`, the path of what it writes.
 
@@ -151,16 +163,21 @@ class Broker:
         password} by PLAIN or SCRAM; `admin` may do everything, others what ACLs allow.
     disk: bytes that its data may take, for fill(); raises Unavailable where that can't be had.
     settings: more lines of server.properties, {key: value}.
-    version: another one of Kafka than that of tests/kafka/pom.xml."""
+    version: another one of Kafka than that of tests/kafka/pom.xml.
+    member: of a Cluster."""
 
-    def __init__(self, secure=False, users=None, disk=None, settings=None, version=""):
+    def __init__(self, secure=False, users=None, disk=None, settings=None, version="",
+                 member=None):
         subprocess.run([os.path.join(ROOT, "tools", "kafka.sh"), *filter(None, [version])],
                        check=True, stdout=sys.stderr)
         self.jars = os.path.join(JARS, version, "jars")
         self.folder = tempfile.mkdtemp(prefix="tickwire-kafka-")
         self.process, self.small, self.frozen = None, None, False
         self.secure, self.users = secure, {"admin": "admin-secret", **(users or {})}
-        self.port, self.internal, self.controller = (free_port() for _ in range(3))
+        self.port, self.internal = free_port(), free_port()
+        self.member = member or Member(1, [free_port()], uuid.uuid4())
+        self.number, self.voters = self.member.number, self.member.voters
+        self.controller = self.member.controllers[self.number - 1]
         self.brokers = f"127.0.0.1:{self.port}"
         self.log = os.path.join(self.folder, "broker.log")
         self.data, self.metadata, self.copy = (
@@ -180,7 +197,8 @@ class Broker:
     def _configure(self, settings):
         text = SETTINGS.format(protocol="SASL_SSL" if self.secure else "PLAINTEXT",
                                **{name: getattr(self, name) for name in (
-                                   "port", "internal", "controller", "data", "metadata")})
+                                   "port", "internal", "controller", "data", "metadata",
+                                   "number", "voters")})
         if self.secure:
             self.authority = make_authority(self.folder, "authority")
             make_certificate(self.folder, "authority")
@@ -202,9 +220,9 @@ class Broker:
         users = [part for name, password in self.users.items() if self.secure
                  for kind in ("256", "512") for part in (
                      "--add-scram", f"SCRAM-SHA-{kind}=[name={name},password={password}]")]
-        cluster = uuid.uuid4().bytes
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "--cluster-id", base64_of(cluster),
+            self._java("kafka.tools.StorageTool", "format",
+                       "--cluster-id=" + base64_of(self.member.cluster.bytes),  # may begin with -
                        "--config", self.properties, *users),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert done.returncode == 0, done.stdout
@@ -224,21 +242,21 @@ class Broker:
                                             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=subprocess.STDOUT)
 
-    def ready(self, seconds=START_SECONDS):
-        """Waits until it has told a client its metadata: itself, and a leader of every partition.
-        """
+    def ready(self, seconds=START_SECONDS, brokers=1):
+        """Waits until it has told a client its metadata: so many brokers, and a leader of every
+        partition."""
         deadline = time.monotonic() + seconds
         admin = self.admin()
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the broker ended ({self.process.returncode}):\n"
                                      f"{self.log_tail()}")
-            if self._answers(admin):
+            if self._answers(admin, brokers):
                 return self
         raise AssertionError(f"the broker is not ready in {seconds} s:\n{self.log_tail()}")
 
     @staticmethod
-    def _answers(admin):
+    def _answers(admin, brokers):
         from confluent_kafka import KafkaException
         try:
             metadata = admin.list_topics(timeout=1)
@@ -246,7 +264,7 @@ class Broker:
             return False
         leaders = [partition.leader for topic in metadata.topics.values()
                    for partition in topic.partitions.values()]
-        good = bool(metadata.brokers) and -1 not in leaders
+        good = len(metadata.brokers) >= brokers and -1 not in leaders
         if not good:
             time.sleep(0.02)  # it answers at once; between two looks
         return good
@@ -379,6 +397,49 @@ class Broker:
         admin = self.admin()  # must outlive its answers
         for future in admin.create_acls(bindings).values():
             future.result(START_SECONDS)
+
+
+class Cluster:
+    """Three brokers in one; a context manager. `nodes` are Brokers."""
+
+    def __init__(self, **options):
+        controllers, cluster = [free_port() for _ in range(3)], uuid.uuid4()
+        self.nodes = []
+        try:
+            for number in (1, 2, 3):
+                self.nodes.append(Broker(member=Member(number, controllers, cluster), **options))
+        except BaseException:
+            self.close()
+            raise
+        self.brokers = ",".join(node.brokers for node in self.nodes)
+
+    def node_of(self, number):
+        return self.nodes[number - 1]
+
+    def client(self):
+        return {**self.nodes[0].client(), "bootstrap.servers": self.brokers}
+
+    def admin(self):
+        from confluent_kafka.admin import AdminClient
+        return AdminClient({**self.client(), "log_level": 0})
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+
+    def __enter__(self):
+        try:
+            for node in self.nodes:
+                node.launch()
+            for node in self.nodes:
+                node.ready(brokers=3)
+            return self
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_):
+        self.close()
 
 
 def base64_of(number):

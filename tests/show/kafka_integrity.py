@@ -11,6 +11,8 @@ everything from the stream's first message on. Then the topic is read:
   the client's, its books the same at the same seq; also begun in the middle;
 - the topic's settings, and how often beacons and states come.
 
+Then the same in short with three brokers, of which one is killed (not with --ci).
+
     KAFKA_MESSAGES   default 1,000,000; with --ci 100,000
     KAFKA_RATE       orders a second of the simulator (default 15,000)
 """
@@ -30,7 +32,7 @@ import websockets.sync.client
 from confluent_kafka import Consumer
 from confluent_kafka.admin import ConfigResource, ResourceType
 
-from kafka import Broker
+from kafka import Broker, Cluster
 from live import EXCHANGES, Live
 from show import IN_CI, ROOT, end, say
 
@@ -51,7 +53,7 @@ MIDDLES = 3  # readers that begin somewhere
 BEACON_MS_MAX = 2500  # ten times what it should be
 SETTINGS = {"cleanup.policy": "delete", "retention.ms": "21600000",
             "retention.bytes": str(20 << 30), "segment.ms": "600000",
-            "message.timestamp.type": "LogAppendTime", "min.insync.replicas": "1",
+            "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": "1114112",  # 1 MiB, and 64 KiB for what is around it
             "unclean.leader.election.enable": "false"}
 
@@ -289,14 +291,15 @@ def read_from_middle(broker, offset, last, books):
 
 # ---- the topic ----
 
-def topic_problems(broker):
+def topic_problems(broker, replicas=1):
     admin = broker.admin()
     partitions = admin.list_topics(TOPIC, timeout=PATIENCE).topics[TOPIC].partitions
-    if len(partitions) != 1:
-        yield f"{len(partitions)} partitions"
+    if len(partitions) != 1 or len(partitions[0].replicas) != replicas:
+        yield f"partitions: {[partition.replicas for partition in partitions.values()]}"
     resource = ConfigResource(ResourceType.TOPIC, TOPIC)
     entries = admin.describe_configs([resource])[resource].result(PATIENCE)
-    for name, wanted in SETTINGS.items():
+    least = "2" if replicas == 3 else "1"
+    for name, wanted in {**SETTINGS, "min.insync.replicas": least}.items():
         if entries[name].value != wanted:
             yield f"topic: {name} is {entries[name].value} instead of {wanted}"
 
@@ -352,6 +355,49 @@ def run(broker, live, path):
     return figures, problems
 
 
+# ---- three brokers ----
+
+def leader_of(cluster):
+    """The node that leads the partition."""
+    metadata = cluster.admin().list_topics(TOPIC, timeout=PATIENCE)
+    return cluster.node_of(metadata.topics[TOPIC].partitions[0].leader)
+
+
+def run_three(cluster, live, path):
+    """One of three is killed, the partition's leader: (figures, problems)"""
+    node = live.node
+    wait_until(lambda: node.info()["source"] == "kafka", "Kafka feeds the node", 30)
+    problems = list(topic_problems(cluster, replicas=3))
+    taker = Taker(node, path)
+    try:
+        taker.wait_count(1000, 60)
+        leader_of(cluster).kill()
+        say("kafka-integrity: one of three is dead")
+        taker.wait_count(taker.count + 1000, 60)
+        wait_until(lambda: node.info()["source"] == "kafka", "two feed the node", 60)
+        live.halt()
+        taker.wait_quiet()
+    finally:
+        taker.close()
+    live.stop_node(node)
+    last = taker.hello["next"] - 1 + taker.count
+    figures = {"sources": taker.sources}
+    figures["kcat"], found = read_with_kcat(cluster, taker.hello, path)
+    problems += found
+    figures["python"], found, _ = read_with_python(cluster, taker.hello, path, last)
+    problems += found
+    if not figures["kcat"]["equal"] == figures["python"]["messages"] == taker.count:
+        problems.append(f"three brokers: {taker.count} messages, equal are {figures}")
+    return figures, problems
+
+
+def show_three(settings):
+    with Cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+        settings = [*settings, f"kafka.brokers={cluster.brokers}"]
+        with Live(rate=300, exchanges=EXCHANGES, settings=settings) as live:
+            return run_three(cluster, live, os.path.join(folder, "client"))
+
+
 def main():
     figures, problems = {}, []
     settings = ["kafka.enabled=true", "cluster.role=leader", f"node.id={NODE}",
@@ -361,6 +407,9 @@ def main():
             with Live(rate=RATE, exchanges=EXCHANGES,
                       settings=[*settings, f"kafka.brokers={broker.brokers}"]) as live:
                 figures, problems = run(broker, live, os.path.join(folder, "client"))
+        if not IN_CI:
+            figures["three_brokers"], found = show_three(settings)
+            problems += found
     except (AssertionError, OSError, ValueError, KeyError) as error:
         problems.append(f"{type(error).__name__}: {error}")
     if problems:
