@@ -80,17 +80,27 @@ class Unavailable(Exception):
     """What a machine must allow, and this one does not."""
 
 
+held = []  # what says which ports are ours, as long as this process lives
+
+
 def free_port():
     """Below the range from which the kernel takes ports for connections that go out: while a broker
-    is down nobody else gets its port, and who tries to reach it is not connected to itself."""
+    is down nobody else gets its port, and who tries to reach it is not connected to itself. Other
+    tests that run at the same time are kept off by a name in the kernel."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        end = min(int(file.read().split()[0]), 32000)
     while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
+        port = random.randrange(end // 2, end)
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0tickwire-port-{port}")  # in no folder: gone with the process
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        except OSError:
+            lock.close()
+            continue
+        held.append(lock)
+        return port
 
 
 def openssl(*arguments, folder):
