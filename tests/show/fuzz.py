@@ -66,6 +66,12 @@ TARGETS = (
             ],
             "seeds": [sys.executable, "fuzz/seeds_access.py", "{folder}"],
         },
+        "notes": {
+            "files": [
+                f"src/stream/{name}.c" for name in ("notes", "record", "kafka/kafka_decode")
+            ],
+            "seeds": [sys.executable, "fuzz/seeds_notes.py", "{folder}"],
+        },
         "http": {"files": ["src/net/http.c", "src/net/ws_handshake.c"], "seeds": net("http")},
         "handshake": {
             "files": [

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define TELL_AGAIN_NS INT64_C(10000000000)
+
 static void enter(struct kafka_carrier *kafka, enum carrier_state state)
 {
     if (kafka->state == CARRIER_UP && state == CARRIER_FAILED) {
@@ -23,12 +25,17 @@ static void enter(struct kafka_carrier *kafka, enum carrier_state state)
 
 static void fail(struct kafka_carrier *kafka, const char *reason)
 {
-    bool news = kafka->state != CARRIER_FAILED || strcmp(kafka->error, reason) != 0;
+    /* What each attempt to come back says differs; it is told every now and then. */
+    bool news =
+        kafka->state != CARRIER_FAILED || (strcmp(kafka->error, reason) != 0 &&
+                                           clock_monotonic_ns() - kafka->told_ns > TELL_AGAIN_NS);
     snprintf(kafka->error, sizeof kafka->error, "%s", reason);
     enter(kafka, CARRIER_FAILED);
-    if (news)
-        log_warn("kafka", log_text("msg", "the carrier failed, trying again"),
-                 log_text("topic", kafka->topic), log_text("error", kafka->error));
+    if (!news)
+        return;
+    kafka->told_ns = clock_monotonic_ns();
+    log_warn("kafka", log_text("msg", "the carrier failed, trying again"),
+             log_text("topic", kafka->topic), log_text("error", kafka->error));
 }
 
 void kafka_carrier_up(struct kafka_carrier *kafka)
@@ -74,7 +81,9 @@ static void check_end(struct kafka_carrier *kafka)
 
 static void take_probe(struct kafka_carrier *kafka, const struct kafka_probe *probe)
 {
+    int64_t low = probe->low < 0 ? kafka->probe.low : probe->low;
     kafka->probe = *probe;
+    kafka->probe.low = low;
     kafka->trouble.text[0] = '\0';
     if (kafka->rtt_us < 0 || kafka->unanswered == 0)
         kafka->rtt_us = probe->rtt_us;

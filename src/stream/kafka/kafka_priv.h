@@ -56,6 +56,7 @@ struct kafka_carrier {
     enum carrier_state state;
     int64_t since_us, rtt_us;
     uint64_t breaks;
+    int64_t told_ns; /* when the log was last told of a failure */
     char error[240];
     bool polling;
     bool discard; /* the link is to be told that its session was lost */

@@ -30,6 +30,7 @@ void kafka_reader_go(struct kafka_carrier *kafka, int64_t position)
     struct kafka_session *session = kafka->session;
     drop_held(kafka);
     kafka->next = position;
+    kafka->marked = 0;
     kafka->moved_ns = clock_monotonic_ns();
     if (session->reading) {
         rd_kafka_seek(session->read_topic, 0, position, 0);

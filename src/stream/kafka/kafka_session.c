@@ -68,8 +68,9 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
     trouble->down = trouble->down || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     if (!tells_more(code, trouble))
         return;
-    snprintf(trouble->text, sizeof trouble->text, "%s",
-             reason == NULL ? rd_kafka_err2str(code) : reason);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || reason == NULL)
+        reason = trouble->down ? "no broker can be reached" : rd_kafka_err2str(code);
+    snprintf(trouble->text, sizeof trouble->text, "%s", reason);
     for (char *at = trouble->text; *at != '\0'; at++)
         if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
             *at = '\'';
@@ -185,21 +186,41 @@ void kafka_session_destroy(struct kafka_session *session)
 
 /* ---- looking ---- */
 
-static int watermarks(struct kafka_session *session, const struct kafka_config *config,
-                      struct kafka_probe *ret_probe, struct err *err)
+/* rd_kafka_query_watermark_offsets keeps no time-out while it tries again; this does. which:
+ * RD_KAFKA_OFFSET_BEGINNING or _END, in the place of a time, as the protocol has it. */
+static int ask_offset(struct kafka_session *session, const struct kafka_config *config,
+                      int64_t which, int64_t *ret_offset, struct err *err)
 {
-    int64_t low, high, asked_ns = clock_monotonic_ns();
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(session->producer, config->topic, 0,
-                                                                &low, &high, LIMIT_KAFKA_ANSWER_MS);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *partition =
+        rd_kafka_topic_partition_list_add(list, config->topic, 0);
+    partition->offset = which;
+    rd_kafka_resp_err_t code =
+        rd_kafka_offsets_for_times(session->producer, list, LIMIT_KAFKA_ANSWER_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = partition->err;
+    int64_t offset = partition->offset;
+    rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
         return err_set(err, -EAGAIN, "no answer within %d ms", LIMIT_KAFKA_ANSWER_MS);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err_set(err, -EAGAIN, "%s", rd_kafka_err2str(code));
-    *ret_probe = (struct kafka_probe){.low = low,
-                                      .high = high,
-                                      .rtt_us = (clock_monotonic_ns() - asked_ns) / 1000,
-                                      .asked_ns = asked_ns};
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR || offset < 0)
+        return err_set(err, -EAGAIN, "topic %s: %s", config->topic, rd_kafka_err2str(code));
+    *ret_offset = offset;
     return 0;
+}
+
+static int look(struct kafka_session *session, const struct kafka_config *config, bool whole,
+                struct kafka_probe *ret_probe, struct err *err)
+{
+    int64_t low = -1, high, asked_ns = clock_monotonic_ns();
+    int result = ask_offset(session, config, RD_KAFKA_OFFSET_END, &high, err);
+    int64_t rtt_us = (clock_monotonic_ns() - asked_ns) / 1000;
+    if (result == 0 && whole)
+        result = ask_offset(session, config, RD_KAFKA_OFFSET_BEGINNING, &low, err);
+    if (result == 0)
+        *ret_probe =
+            (struct kafka_probe){.low = low, .high = high, .rtt_us = rtt_us, .asked_ns = asked_ns};
+    return result;
 }
 
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
@@ -209,13 +230,15 @@ int kafka_session_prepare(struct kafka_session *session, const struct kafka_conf
     int result = kafka_topic_check(session->consumer, session->read_topic, err);
     if (result == -ENOENT)
         result = kafka_topic_make(session->producer, session->write_topic, err);
+    if (result == 0) /* each handle knows the topic from what it was told itself */
+        result = kafka_topic_check(session->producer, session->write_topic, err);
     if (result == 0)
-        result = watermarks(session, config, ret_probe, err);
+        result = look(session, config, true, ret_probe, err);
     hear(session->producer, session->write_events, &trouble);
     hear(session->consumer, session->read_events, &trouble);
     if (result == -EAGAIN && trouble.text[0] != '\0')
         return err_set(err, -EAGAIN, "%s", trouble.text);
-    return result;
+    return result == -ENOENT ? -EAGAIN : result;
 }
 
 int kafka_session_probe(struct kafka_session *session, const struct kafka_config *config,
@@ -226,5 +249,5 @@ int kafka_session_probe(struct kafka_session *session, const struct kafka_config
         if (result != 0)
             return result;
     }
-    return watermarks(session, config, ret_probe, err);
+    return look(session, config, whole, ret_probe, err);
 }

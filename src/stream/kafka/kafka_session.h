@@ -23,7 +23,8 @@ struct kafka_session {
 
 /* What was seen of the topic. */
 struct kafka_probe {
-    int64_t low, high; /* positions of the first record, and behind the last one */
+    int64_t low;  /* position of the first record; -1: was not asked for */
+    int64_t high; /* behind the last one */
     int64_t rtt_us;
     int64_t asked_ns; /* when; monotonic */
 };
@@ -44,7 +45,8 @@ void kafka_session_destroy(struct kafka_session *session); /* NULL is a no-op */
 
 /*
  * The topic is there (made, if it was not) and is as it must be, and its leader answers. -EAGAIN:
- * not yet, and brokers must be waited for; -EINVAL: it is not as it must be.
+ * not yet, and brokers must be waited for; -EINPROGRESS: it was just made; -EINVAL: it is not as it
+ * must be.
  */
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
                           struct kafka_probe *ret_probe, struct err *err) MUST_CHECK;

@@ -139,14 +139,14 @@ enum carrier_result kafka_write_state(struct carrier *carrier, const struct stat
     return put_note(carrier, state->stream, state->epoch, SLICE("state"), state->text);
 }
 
-/* What is in flight is not called back: it could not be told apart from what was written. A stalled
- * producer keeps what it has, since its answer is what ends the stall. */
+/*
+ * Nothing is called back. The library purges in its own time, and takes what is written behind the
+ * purge with it (seen with 2.0.2); waiting for it may block. What it holds is bounded, what comes
+ * twice is dropped by its number, and a break ends it all with the session.
+ */
 void kafka_forget(struct carrier *carrier)
 {
-    struct kafka_carrier *kafka = (struct kafka_carrier *)carrier;
-    if (kafka->session != NULL && !kafka->stalled)
-        rd_kafka_purge(kafka->session->producer,
-                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    (void)carrier;
 }
 
 /* ---- what comes back ---- */
@@ -160,8 +160,9 @@ static void take_report(struct kafka_carrier *kafka, const rd_kafka_message_t *m
         return;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         metric_add(kafka->metrics.lost, 1);
-        log_warn("kafka", log_text("msg", "a record was not written, to be written again"),
-                 log_text("error", rd_kafka_err2str(message->err)));
+        kafka->trouble.fatal = true; /* it left a hole in what follows */
+        snprintf(kafka->trouble.text, sizeof kafka->trouble.text, "a record was not written: %s",
+                 rd_kafka_err2str(message->err));
         return;
     }
     kafka->stalled = false;
