@@ -129,7 +129,12 @@ static void take_barrier(struct replica *replica)
 static void take_copying(struct replica *replica)
 {
     struct slot *slot = replica->home;
-    if (!slot->path.joined || slot->carrier == NULL || slot->state != CARRIER_UP)
+    int64_t behind = journal_epoch_at(replica->log, slot->path.reading.seq + 1);
+    if (behind != 0 && behind < slot->path.reading.epoch)
+        slot->path.joined = false; /* what the log holds beyond came too late to count */
+    if (take_over_failed(replica))
+        lead_fresh(replica, "the carrier does not take what the log holds beyond");
+    else if (!slot->path.joined || slot->carrier == NULL || slot->state != CARRIER_UP)
         replica->leading = TAKE_READING;
     else if (slot->path.reading.seq + 1 >= journal_next(replica->log))
         take_barrier(replica);

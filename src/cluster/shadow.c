@@ -54,6 +54,8 @@ static bool shadow_is_log(const struct replica *replica)
         return false;
     int64_t last = journal_next(log) - 1, other = journal_next(shadow) - 1;
     int64_t both = last < other ? last : other;
+    if (last > other && journal_epoch_at(log, other + 1) < replica->shadow_path->reading.epoch)
+        return false; /* what the log has beyond came too late to count */
     int64_t epoch = journal_epoch_at(log, both);
     return epoch != 0 && epoch == journal_epoch_at(shadow, both);
 }
