@@ -209,7 +209,14 @@ static int64_t writer_rewind_to(const struct slot *slot)
 
 bool writer_can_fill(const struct slot *slot)
 {
-    return writer_rewind_to(slot) >= journal_first(slot->replica->log);
+    const struct journal *log = slot->replica->log;
+    const struct reading *reading = &slot->path.reading;
+    int64_t next = writer_rewind_to(slot), epoch = journal_epoch_at(log, next);
+    if (next < journal_first(log))
+        return false;
+    /* Behind a barrier that came in too early what belongs before it does not count any more. */
+    return epoch == 0 || epoch >= reading->epoch ||
+           strcmp(reading->stream, journal_stream(log)) != 0;
 }
 
 static void writer_rewind(struct slot *slot, int64_t next, const char *why)
