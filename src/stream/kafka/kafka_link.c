@@ -31,7 +31,8 @@ struct helper {
     struct kafka_session *session;
     bool ready; /* it was given to the carrier */
     unsigned probes;
-    int64_t quiet_ns; /* a new topic needs a moment: until then, that it is not there is no news */
+    struct err denied; /* why we were not let in, when we were last told; code 0: we were not */
+    int64_t quiet_ns;  /* a new topic needs a moment: until then, that it is not there is no news */
 };
 
 /* Helpers there are, for who waits for their end. */
@@ -99,10 +100,15 @@ static void open_session(struct helper *helper)
         result = kafka_session_prepare(helper->session, link->config, &report.probe, &err);
     if (result == 0) {
         helper->ready = true;
+        helper->denied.code = 0;
         report.session = helper->session;
         tell(link, &report);
         return;
     }
+    if (result == -EACCES)
+        helper->denied = err;
+    else if (result == -EAGAIN && helper->denied.code != 0)
+        err = helper->denied; /* who refuses answers late: that says more than "no answer" */
     if (result == -EINPROGRESS)
         helper->quiet_ns = clock_monotonic_ns() + LIMIT_KAFKA_ANSWER_MS * INT64_C(1000000);
     else if (result != -EAGAIN || clock_monotonic_ns() > helper->quiet_ns)

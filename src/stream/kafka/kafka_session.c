@@ -65,6 +65,9 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
         reason = text;
         trouble->fatal = true;
     }
+    trouble->denied = trouble->denied || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+                      code == RD_KAFKA_RESP_ERR__SSL ||
+                      code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
     trouble->down = trouble->down || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     if (!tells_more(code, trouble))
         return;
@@ -237,7 +240,7 @@ int kafka_session_prepare(struct kafka_session *session, const struct kafka_conf
     hear(session->producer, session->write_events, &trouble);
     hear(session->consumer, session->read_events, &trouble);
     if (result == -EAGAIN && trouble.text[0] != '\0')
-        return err_set(err, -EAGAIN, "%s", trouble.text);
+        return err_set(err, trouble.denied ? -EACCES : -EAGAIN, "%s", trouble.text);
     return result == -ENOENT ? -EAGAIN : result;
 }
 
