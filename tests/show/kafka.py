@@ -41,9 +41,9 @@ controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=INTERNAL
 listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal},\
-CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal}
-listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT
+CONTROLLER://127.0.0.1:{controller}{inner_doors}
+advertised.listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal}{outer_doors}
+listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT{door_kinds}
 log.dirs={data}
 metadata.log.dir={metadata}
 broker.session.timeout.ms=1500
@@ -172,12 +172,14 @@ class Broker:
     secure: clients come by TLS (authority in `authority`, a path) and SASL, as `users` {name:
         password} by PLAIN or SCRAM; `admin` may do everything, others what ACLs allow.
     disk: bytes that its data may take, for fill(); raises Unavailable where that can't be had.
+    doors: so many listeners more, each for a forwarder.Forwarder(*door) that stands before it:
+        (port that clients are told, port where the broker listens).
     settings: more lines of server.properties, {key: value}.
     version: another one of Kafka than that of tests/kafka/pom.xml.
     member: of a Cluster."""
 
     def __init__(self, secure=False, users=None, disk=None, settings=None, version="",
-                 member=None):
+                 member=None, doors=0):
         subprocess.run([os.path.join(ROOT, "tools", "kafka.sh"), *filter(None, [version])],
                        check=True, stdout=sys.stderr)
         self.jars = os.path.join(JARS, version, "jars")
@@ -189,6 +191,7 @@ class Broker:
         self.number, self.voters = self.member.number, self.member.voters
         self.controller = self.member.controllers[self.number - 1]
         self.brokers = f"127.0.0.1:{self.port}"
+        self.doors = [(free_port(), free_port()) for _ in range(doors)]
         self.log = os.path.join(self.folder, "broker.log")
         self.data, self.metadata, self.copy = (
             os.path.join(self.folder, name) for name in ("data", "metadata", "copy"))
@@ -206,6 +209,9 @@ class Broker:
 
     def _configure(self, settings):
         text = SETTINGS.format(protocol="SASL_SSL" if self.secure else "PLAINTEXT",
+                               inner_doors=self._doors("DOOR{}://127.0.0.1:{inner}"),
+                               outer_doors=self._doors("DOOR{}://127.0.0.1:{outer}"),
+                               door_kinds=self._doors("DOOR{}:PLAINTEXT"),
                                **{name: getattr(self, name) for name in (
                                    "port", "internal", "controller", "data", "metadata",
                                    "number", "voters")})
@@ -217,6 +223,10 @@ class Broker:
         text += "".join(f"{key}={value}\n" for key, value in settings.items())
         with open(self.properties, "w", encoding="utf-8") as file:
             file.write(text)
+
+    def _doors(self, form):
+        return "".join("," + form.format(number, outer=outer, inner=inner)
+                       for number, (outer, inner) in enumerate(self.doors))
 
     @property
     def properties(self):
