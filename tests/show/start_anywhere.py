@@ -59,7 +59,7 @@ class Reference:
         self.listener, = self.audience.join(self.leader, query=f"?batch=1&since={token}")
         self.audience.wait(lambda: self.listener.hellos, "hello")
         hello = self.listener.hellos[0][1]
-        assert hello["resumed"] is True, f"{token} is not honoured by the leader's next life: {hello}"
+        assert hello["resumed"] is True, f"the leader's next life does not honour {token}: {hello}"
 
     def note(self):
         self.marks.append((time.monotonic(), self.listener.seq))

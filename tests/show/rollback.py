@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kafka is taken out of use and back by one key and SIGHUP, under load: no client notices.
+
+`kafka.enabled: false`, then `true` again: on the follower alone, on the leader alone (its follower
+then hears it directly), on both. Ten clients of each node see nothing but `source` messages: nobody
+is dropped, nothing is missing, nothing comes twice, numbers grow by one. Clients of /ws/kafka are
+closed with 1013 where Kafka stops to feed; who asks then gets 404 where it is switched off, and 503
+where it is not but feeds nobody. At the end the topic is read by the three-line rule: it tells the
+same stream.
+
+    ROLLBACK_ROUNDS  default 10; with --ci 3
+"""
+
+import json
+import os
+import statistics
+import sys
+import time
+
+from confluent_kafka import Consumer
+
+from cluster import SLOW_MACHINE, Audience, Cluster
+from kafka import Broker
+from show import IN_CI, ROOT, end, say
+
+sys.path.append(os.path.join(ROOT, "docs", "examples"))
+
+import read_topic  # noqa: E402
+
+ROUNDS = int(os.environ.get("ROLLBACK_ROUNDS", "3" if IN_CI else "10"))
+RATE = 500
+CLIENTS = 10  # of each node
+MESSAGES = 300  # after each step
+TOPIC = "tickwire.market"
+SILENCE_MS_MAX = 15000  # ten times what is promised
+
+# what is switched off: {node: (source, status of /ws/kafka)} then
+OFF = {"follower": {"leader-1": ("kafka", 101), "follower-1": ("peer", 404)},
+       "leader": {"leader-1": ("direct", 404), "follower-1": ("peer", 503)},
+       "both": {"leader-1": ("direct", 404), "follower-1": ("peer", 404)}}
+ON = {"leader-1": ("kafka", 101), "follower-1": ("kafka", 101)}
+
+
+class Rollback:
+    def __init__(self, cluster, audience):
+        self.cluster, self.audience = cluster, audience
+        self.clients, self.problems = [], []
+        self.told = {member.name: [] for member in cluster.members}  # as it should be
+        self.now = dict(ON)
+        self.took_ms, self.silences = {}, {}
+        self.closed = 0
+
+    def come(self):
+        for member in self.cluster.members:
+            self.clients += self.audience.join(member, CLIENTS // 2)
+            self.clients += self.audience.join(member, CLIENTS // 2, query="")
+            self.clients += self.audience.join_from_start(member)
+        self.audience.wait_count(self.clients, MESSAGES)
+
+    def switch(self, which, on, backwards):
+        """SIGHUP to those; returns when everything is as it should be then."""
+        members = self.cluster.members if which == "both" else [getattr(self.cluster, which)]
+        wanted, begun = ON if on else OFF[which], time.monotonic()
+        title = f"{which} {'on' if on else 'off'}"
+        doors = [] if on else self.knockers()
+        known = {client: len(client.silences) for client in self.clients}
+        for member in reversed(members) if backwards else members:
+            member.reload(kafka__enabled=on)
+        for member in self.cluster.members:
+            source = wanted[member.name][0]
+            member.wait_source(source)
+            if source != self.now[member.name][0]:
+                self.told[member.name].append(source)
+        self.now = wanted
+        took = round((time.monotonic() - begun) * 1000)
+        self.took_ms.setdefault(title, []).append(took)
+        self.audience.wait(lambda: all(len(client.sources) == len(self.told[client.member_name])
+                                       for client in self.clients),
+                           f"{title}: everybody is told {self.told}; the first ones were "
+                           f"{[message for _, message in self.clients[0].sources[-3:]]}")
+        self.audience.wait_count(self.clients, MESSAGES)
+        self.look(title, wanted)
+        self.look_at_closed(title, doors, wanted)
+        worst = max((ms for client in self.clients for _, ms in client.silences[known[client]:]),
+                    default=0)
+        self.silences.setdefault(title, []).append(round(worst))
+        if worst > SILENCE_MS_MAX:
+            self.problems.append(f"{title}: no data for {worst:.0f} ms")
+
+    # -- /ws/kafka --
+
+    def knockers(self):
+        """A client of /ws/kafka of each node."""
+        doors = [door for member in self.cluster.members
+                 for door in self.audience.join(member, path="/ws/kafka")]
+        for door in doors:
+            door.may_end = True
+        self.audience.wait_count(doors, 10)
+        return doors
+
+    def look_at_closed(self, title, doors, wanted):
+        """Where Kafka feeds no more they are closed with 1013; elsewhere they stay."""
+        for door in doors:
+            if wanted[door.member_name][0] == "kafka":
+                if door.closed is not None:
+                    self.problems.append(f"{title}: /ws/kafka of {door.member_name} closed "
+                                         f"{door.closed}, though Kafka feeds it")
+                self.audience.leave([door])
+                continue
+            self.audience.wait(lambda it=door: it.closed is not None, "/ws/kafka is closed")
+            self.closed += 1
+            if door.closed[0] != 1013 or not door.closed[1] or door.sources:
+                self.problems.append(f"{title}: /ws/kafka of {door.member_name} closed "
+                                     f"{door.closed}, told {door.sources}")
+
+    # -- what nodes say --
+
+    def look(self, title, wanted):
+        for member in self.cluster.members:
+            seen, enabled = member.observe(), member.settings["kafka.enabled"]
+            source, door = wanted[member.name]
+            right = {"source": source, "health": source, "door": door,
+                     "endpoint": source == "kafka"}
+            if not enabled:
+                right |= {"kafka": "disabled", "mode": "websocket", "health_mode": "websocket",
+                          "better": None, "error": None}
+            elif source == "kafka":
+                right |= {"kafka": "up", "mode": "kafka", "health_mode": "kafka", "better": None,
+                          "error": None}
+            wrong = {key: seen[key] for key, value in right.items() if seen[key] != value}
+            if enabled and source != "kafka" and not seen["better"]:
+                wrong["better"] = seen["better"]
+            if wrong:
+                self.problems.append(f"{title}: {member.name} says {wrong}; all: {seen}")
+
+    def check_told(self):
+        for client in self.clients:
+            told = [message["source"] for _, message in client.sources]
+            if told != self.told[client.member_name]:
+                self.problems.append(f"a client of {client.member_name} is told {told} instead of "
+                                     f"{self.told[client.member_name]}")
+            if len(client.hellos) != 1:
+                self.problems.append(f"a client of {client.member_name}: hello again: "
+                                     f"{client.hellos}")
+
+
+def read_back(broker, ledger):
+    """What the three-line rule makes of the topic: (figures, problems)."""
+    stream = ledger.only_stream()
+    known, last = ledger.streams[stream], ledger.newest(stream)
+    consumer = Consumer({**broker.client(), "group.id": "rollback", "enable.auto.commit": False,
+                         "auto.offset.reset": "error"})
+    reader, count, problems, deadline = read_topic.Reader(), 0, [], time.monotonic() + SLOW_MACHINE
+    try:
+        for message in read_topic.read(consumer, TOPIC, 0, reader):
+            if message is not None:
+                count += 1
+                wanted = known.get(message["seq"])
+                if wanted is not None and json.loads(wanted) != message:
+                    problems.append(f"the topic tells {message} instead of {wanted}")
+                if message["seq"] == last:
+                    break
+            if time.monotonic() > deadline:
+                problems.append(f"the topic's reader stands at {reader.seq} instead of {last}, "
+                                f"dropped {reader.dropped}")
+                break
+    finally:
+        consumer.close()
+    return {"in_topic": count, "dropped_by_the_rule": reader.dropped}, problems
+
+
+def run(broker, cluster, audience):
+    cluster.start()
+    rollback = Rollback(cluster, audience)
+    rollback.come()
+    which = ["both", "leader", "follower"]
+    for number in range(ROUNDS):
+        for on in (False, True):
+            rollback.switch(which[number % 3], on, backwards=number % 2 == 1)
+        say(f"rollback: round {number + 1} of {ROUNDS}, {which[number % 3]}: "
+            f"{rollback.took_ms} {len(rollback.problems)} problems")
+    cluster.halt()
+    audience.quiet = True
+    audience.wait_all_at_end(cluster)
+    rollback.check_told()
+    figures = {"rounds": ROUNDS, "settled_after_ms": worst_of(rollback.took_ms),
+               "without_data_ms": worst_of(rollback.silences), "closed_1013": rollback.closed}
+    figures["truth"], found = cluster.compare(audience.ledger)
+    figures["topic"], also = read_back(broker, audience.ledger)
+    return figures | audience.figures(), rollback.problems + found + also + audience.problems()
+
+
+def worst_of(lists):
+    return {name: {"median": round(statistics.median(values)), "worst": max(values)}
+            for name, values in lists.items()}
+
+
+def main():
+    figures, problems = {}, []
+    try:
+        with Broker() as broker, Cluster(broker.brokers, rate=RATE) as cluster:
+            with Audience() as audience:
+                try:
+                    figures, problems = run(broker, cluster, audience)
+                except AssertionError:
+                    say("\n".join(member.log_tail(60) for member in cluster.members))
+                    raise
+    except (AssertionError, OSError, ValueError, KeyError) as error:
+        problems.append(f"{type(error).__name__}: {error}")
+    if problems:
+        figures["problems"] = [problem[:1500] for problem in problems[:10]]
+        say("\n".join(figures["problems"]))
+    end("rollback", not problems, figures)
+
+
+if __name__ == "__main__":
+    main()
