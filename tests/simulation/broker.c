@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log of the modelled Kafka. */
-#include "broker.h"
+#include "tests/simulation/broker.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
 /* The modelled Kafka: one topic of one partition, and what may become of it. */
 #pragma once
 
-#include "world.h"
+#include "tests/simulation/world.h"
 
 enum item_kind { ITEM_RECORD, ITEM_BARRIER, ITEM_BEACON, ITEM_STATE };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients: they join, read, fall behind, lose their node and come back elsewhere with their token;
  * and each checks what it is given. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
-#include "monitor.h"
+#include "tests/simulation/monitor.h"
 
 #include "base/frame.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a schedule is made of: who leads, and what breaks, when and for how long. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
-#include "broker.h"
+#include "tests/simulation/broker.h"
 
 #define SESSION_MS 1500 /* a leader that says nothing so long has lost its election */
 

@@ -4,9 +4,9 @@
  * one session, and a reader. When the connection breaks, what was in hand lands later, or in part,
  * or never; before the carrier is up again it has looked whether what it read last is still there.
  */
-#include "broker.h"
-#include "monitor.h"
-#include "plant.h"
+#include "tests/simulation/broker.h"
+#include "tests/simulation/monitor.h"
+#include "tests/simulation/plant.h"
 
 #include "base/memory.h"
 

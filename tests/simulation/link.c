@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A follower's link to the leader's /ws/exchange, as src/peer would hold it. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
-#include "monitor.h"
+#include "tests/simulation/monitor.h"
 
 #include "base/frame.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exchanges that trade, and what a node collects from them and hands to its sequencer. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
 #include "stream/stream.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names there are, and what is checked with them. */
-#include "monitor.h"
+#include "tests/simulation/monitor.h"
 
 #include "base/memory.h"
 

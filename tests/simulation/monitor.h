@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "world.h"
+#include "tests/simulation/world.h"
 
 #define STREAMS 64
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A tiny keeper: which trades a log has, and which one came last. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
 #include <stdio.h>
 

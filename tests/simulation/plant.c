@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reading rule and the log, wrapped (see meson.build): as they are, or with a bug. */
-#include "plant.h"
+#include "tests/simulation/plant.h"
 
 #include "stream/journal.h"
 

@@ -9,9 +9,9 @@
  * Prints one JSON object. The exit status is 1 when a schedule failed; with --expect-failure, which
  * goes with --plant, when none did. See README.md.
  */
-#include "world.h"
+#include "tests/simulation/world.h"
 
-#include "plant.h"
+#include "tests/simulation/plant.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -185,7 +185,7 @@ static void print_summary(const struct world *world, const struct arguments *arg
     const char *comma = "";
 #define X(name)                                                                                    \
     printf("%s\"%s\":%llu", comma, #name, (unsigned long long)counts->name);                       \
-    comma = ",";
+    comma = ","
     COUNT_TABLE(X)
 #undef X
     printf("},");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Time, nodes, and what a replica asks of its node. */
-#include "world.h"
+#include "tests/simulation/world.h"
 
-#include "broker.h"
-#include "monitor.h"
+#include "tests/simulation/broker.h"
+#include "tests/simulation/monitor.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
