@@ -44,7 +44,8 @@
     X(peer_links);                                                                                 \
     X(peer_snapshots);                                                                             \
     X(trades_again_over_hello);                                                                    \
-    X(trades_missing_over_hello);
+    X(trades_missing_over_hello);                                                                  \
+    X(waited_for_states);
 
 struct counts {
 #define X(name) uint64_t name

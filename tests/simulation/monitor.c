@@ -234,6 +234,16 @@ static const struct node *leader_of(const struct world *world)
     return NULL;
 }
 
+bool monitor_keepers_agree(const struct world *world)
+{
+    const struct node *leader = leader_of(world);
+    for (uint32_t i = 0; leader != NULL && i < world->node_count; i++)
+        if (memcmp(leader->notebook->known, world->nodes[i].notebook->known,
+                   sizeof leader->notebook->known) != 0)
+            return false;
+    return true;
+}
+
 static void check_node(struct world *world, const struct node *leader, const struct node *node)
 {
     const struct journal *log = replica_journal(leader->replica),

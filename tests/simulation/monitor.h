@@ -36,5 +36,8 @@ void monitor_accepted(struct node *node, struct journal *journal, const struct r
 void monitor_barrier(struct node *node, const struct barrier *barrier);
 void monitor_step(struct world *world);
 
+/* Every node knows the trades that the leader knows. */
+bool monitor_keepers_agree(const struct world *world);
+
 /* Everything is healed and had its time. */
 void monitor_end(struct world *world);
