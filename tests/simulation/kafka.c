@@ -14,6 +14,7 @@
 
 #define QUEUE 1024
 #define POLL_MOST 256
+#define ALL (1 << 20)
 #define POSITION_NONE (-1)
 
 struct flight {
@@ -397,13 +398,15 @@ static struct carrier *kafka_open(const struct carrier_options *options, struct 
     kafka->state = CARRIER_CONNECTING;
     kafka->due_ms = node->world->now_ms + dice_between(dice, 0, 400);
     kafka->begin = true;
-    kafka->window = dice_chance(dice, 25) ? 1 << 20 : dice_between(dice, 5, 400);
+    kafka->window = dice_chance(dice, 25) ? ALL : dice_between(dice, 5, 400);
     kafka->delay_ms = dice_chance(dice, 10) ? dice_between(dice, 0, 600) : 0;
     kafka->read_delay_ms = dice_chance(dice, 10) ? dice_between(dice, 0, 300) : 0;
     kafka->queue_max = dice_chance(dice, 20) ? 4 + dice_below(dice, 60) : QUEUE;
     kafka->restarts = kafka->broker->restarts;
     if (node->world->healed || node->world->single)
         kafka_heal(kafka);
+    if (node->world->single)
+        kafka->window = ALL; /* a node that was away for seconds finds where it was */
     return &kafka->carrier;
 }
 
