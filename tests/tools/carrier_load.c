@@ -7,7 +7,8 @@
  *     carrier_load BROKERS TOPIC RATE SECONDS [NAME=VALUE ...]
  *
  * {"at_ms":..,"state":"connecting|up|failed","error":".."} at each change,
- * {"at_ms":..,"began":POSITION,"stream":".."} and {"at_ms":..,"caught_up":POSITION}, and at the end
+ * {"at_ms":..,"began":POSITION,"stream":".."}, {"at_ms":..,"caught_up":POSITION}, when the first
+ * record was accepted {"at_ms":..,"first":1}, and at the end
  * {"accepted":..,"repeated":..,...,"p50_us":..,"p99_us":..}: from write to read-back, of records
  * that were written once. The exit status is 1 when anything written was not accepted.
  */
@@ -27,11 +28,11 @@
 
 #define WINDOW 4096 /* records written and not read back */
 #define RECORD 250
-#define EPOCH 1
 
 struct load {
     struct carrier *carrier;
     struct reading reading;
+    int64_t epoch; /* newer than that of anybody who wrote there before */
     char stream[LIMIT_STREAM_ID];
     int64_t started_ns;
     int64_t made;    /* seq of the newest record that there is to be written */
@@ -78,6 +79,8 @@ static void on_record(void *context, const struct record *record)
     if (verdict != READING_ACCEPTED)
         return;
     load->accepted_ns = now_ns;
+    if (record->seq == 1)
+        printf("{\"at_ms\":%lld,\"first\":1}\n", (long long)at_ms(load));
     if (record->seq > load->most / 4 && record->seq <= load->most &&
         load->written_ns[record->seq] > 0)
         load->latencies[load->latency_count++] =
@@ -106,7 +109,7 @@ static enum carrier_result write_record(struct load *load, int64_t seq)
                         "\"symbol\":\"BTC-USDT\",\"pad\":\"%0150d\"}",
                         (long long)seq, 0);
     struct record record = {.stream = load->stream,
-                            .epoch = EPOCH,
+                            .epoch = load->epoch,
                             .seq = seq,
                             .type = SLICE("trade"),
                             .key = SLICE("binance:BTC-USDT"),
@@ -121,7 +124,7 @@ static enum carrier_result write_record(struct load *load, int64_t seq)
 static void write_what_is_due(struct load *load)
 {
     struct barrier barrier = {.stream = load->stream,
-                              .epoch = EPOCH,
+                              .epoch = load->epoch,
                               .start = 0,
                               .writer = "load",
                               .node = "load",
@@ -256,6 +259,7 @@ int main(int count, char **arguments)
     load.latencies = memory_array((size_t)load.most + 1, sizeof *load.latencies);
     load.wake = eventfd(0, EFD_NONBLOCK);
     load.started_ns = clock_monotonic_ns();
+    load.epoch = clock_wall_us();
     load.carrier = open_carrier(&load, count, arguments);
     if (load.carrier == NULL)
         return 1;

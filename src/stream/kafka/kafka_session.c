@@ -73,6 +73,8 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
         return;
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || reason == NULL)
         reason = trouble->down ? "no broker can be reached" : rd_kafka_err2str(code);
+    if (strstr(reason, "ApiVersionRequest failed: Local: Timed out") != NULL)
+        reason = "a broker takes connections and does not answer"; /* it guesses an old one */
     snprintf(trouble->text, sizeof trouble->text, "%s", reason);
     for (char *at = trouble->text; *at != '\0'; at++)
         if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')

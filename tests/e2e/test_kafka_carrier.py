@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The carrier `kafka` by itself, against a real broker that is broken in every way: a leader in
+small (tests/tools/carrier_load.c) writes and reads, and says what it sees. Whatever happens, in the
+end everything it made was accepted, in order, once: that is its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import pytest
+
+from harness import BUILD, PATIENCE, ROOT, wait_until
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "show"))
+from kafka import Broker, SilentBroker  # noqa: E402
+
+RATE, SECONDS = 500, 6
+FAIL_SECONDS = 1.5  # bar; a test fails at ten times that
+
+
+class Load:
+    """A context manager. `lines`: what it has said, with our own time of each."""
+
+    def __init__(self, brokers, topic=None, seconds=SECONDS):
+        self.topic = topic or "load-" + uuid.uuid4().hex
+        self.lines = []
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "tests", "tools", "carrier_load"), brokers, self.topic, str(RATE),
+             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = []
+        self.threads = [threading.Thread(target=self._read, daemon=True),
+                        threading.Thread(target=self._read_log, daemon=True)]
+        for thread in self.threads:
+            thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append({"seen": time.monotonic(), **json.loads(line)})
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.append(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def find(self, since=0, **wanted):
+        """The first line from number `since` on that has all of these."""
+        return next((line for line in self.lines[since:]
+                     if all(line.get(key) == value for key, value in wanted.items())), None)
+
+    def wait(self, what, since=0, seconds=4 * PATIENCE, **wanted):
+        wait_until(lambda: self.find(since, **wanted), what, seconds)
+        return self.find(since, **wanted)
+
+    def summary(self):
+        """Of one that has come to its end, well."""
+        self.process.wait(4 * PATIENCE + SECONDS)
+        for thread in self.threads:
+            thread.join()
+        assert self.process.returncode == 0, (self.lines[-10:], self.log[-20:])
+        return self.lines[-1]
+
+
+@pytest.fixture(scope="module")
+def own_broker():
+    """One that may be broken."""
+    with Broker() as running:
+        yield running
+
+
+def fails_in_time(load, since, begun):
+    failed = load.wait("it has failed", since, state="failed")
+    assert failed["seen"] - begun < 10 * FAIL_SECONDS
+    assert failed["error"]
+    return failed
+
+
+def breaks_and_mends(load, broker, break_it, mend):
+    """Returns the lines from the break on."""
+    load.wait("something was read", first=1)
+    since, begun = len(load.lines), time.monotonic()
+    break_it()
+    fails_in_time(load, since, begun)
+    mend()
+    if broker.running:
+        broker.ready()
+    load.wait("it is up again", since, state="up")
+    return load.lines[since:]
+
+
+def test_killed_and_started(own_broker):
+    with Load(own_broker.brokers) as load:
+        lines = breaks_and_mends(load, own_broker, own_broker.kill, own_broker.launch)
+        assert not any("began" in line for line in lines), "what was read last was there"
+        summary = load.summary()
+    assert summary["accepted"] == RATE * SECONDS
+
+
+def test_stopped_and_continued(own_broker):
+    with Load(own_broker.brokers) as load:
+        lines = breaks_and_mends(load, own_broker, own_broker.stop, own_broker.cont)
+        assert not any("began" in line for line in lines)
+        assert load.summary()["accepted"] == RATE * SECONDS
+
+
+def test_restarted_in_order(own_broker):
+    with Load(own_broker.brokers) as load:
+        breaks_and_mends(load, own_broker, own_broker.terminate, own_broker.launch)
+        assert load.summary()["accepted"] == RATE * SECONDS
+
+
+def test_a_lost_tail_begins_anew_and_is_written_again(own_broker):
+    with Load(own_broker.brokers) as load:
+        load.wait("it is up", state="up")
+        own_broker.copy_data()
+        load.wait("it is up", state="up")
+
+        def mend():
+            own_broker.put_back()
+            own_broker.launch()
+
+        time.sleep(1)  # what comes by then is lost
+        lines = breaks_and_mends(load, own_broker, own_broker.kill, mend)
+        assert any("began" in line for line in lines)
+        assert load.summary()["accepted"] == RATE * SECONDS
+
+
+def test_a_deleted_topic_is_made_again(own_broker):
+    with Load(own_broker.brokers) as load:
+        load.wait("it is up", state="up")
+        since = len(load.lines)
+        admin = own_broker.admin()
+        admin.delete_topics([load.topic])[load.topic].result(PATIENCE)
+        fails_in_time(load, since, time.monotonic())
+        load.wait("it begins anew", since, began=0)
+        assert load.summary()["accepted"] == RATE * SECONDS
+
+
+def test_more_than_one_partition_is_refused(own_broker):
+    from confluent_kafka.admin import NewPartitions, NewTopic
+    admin = own_broker.admin()
+    admin.create_topics([NewTopic("three", 3, 1)])["three"].result(PATIENCE)
+    with Load(own_broker.brokers, "three") as load:
+        failed = fails_in_time(load, 0, time.monotonic())
+        assert "topic three has 3 partitions; it must have one" in failed["error"]
+    with Load(own_broker.brokers) as load:
+        load.wait("it is up", state="up")
+        since = len(load.lines)
+        grown = admin.create_partitions([NewPartitions(load.topic, 2)])
+        grown[load.topic].result(PATIENCE)
+        failed = fails_in_time(load, since, time.monotonic())
+        assert "has 2 partitions" in failed["error"]
+
+
+def test_the_topic_is_as_the_contract_says(own_broker):
+    from confluent_kafka.admin import ConfigResource
+    with Load(own_broker.brokers) as load:
+        load.wait("it is up", state="up")
+        admin = own_broker.admin()
+        resource = ConfigResource(ConfigResource.Type.TOPIC, load.topic)
+        configs = admin.describe_configs([resource])[resource].result(PATIENCE)
+        assert {name: configs[name].value for name in (
+            "cleanup.policy", "retention.ms", "retention.bytes", "segment.ms",
+            "message.timestamp.type", "unclean.leader.election.enable", "max.message.bytes")} == {
+                "cleanup.policy": "delete", "retention.ms": str(6 * 3600 * 1000),
+                "retention.bytes": str(20 << 30), "segment.ms": "600000",
+                "message.timestamp.type": "LogAppendTime",
+                "unclean.leader.election.enable": "false",
+                "max.message.bytes": str((1 << 20) + (64 << 10))}
+        topic = admin.list_topics(load.topic, timeout=PATIENCE).topics[load.topic]
+        assert len(topic.partitions) == 1
+        assert "__consumer_offsets" not in admin.list_topics(timeout=PATIENCE).topics
+
+
+HEADERS = {"tw-stream": "tw-x", "tw-epoch": "1", "tw-seq": "1", "tw-type": "trade", "tw-node": "n"}
+BEACON = {"type": "beacon", "stream": "tw-x", "epoch": 1, "seq": 1, "position": 0, "barrier": 0,
+          "start": {"stream": "tw-x", "epoch": 1, "seq": 1, "position": 10**15}, "node": "n"}
+STRANGE = [
+    ({}, b"hello"), ({}, None), (HEADERS, None), (HEADERS, b"{}"), (HEADERS, b"\xff" * 1000),
+    ({**HEADERS, "tw-epoch": "x" * 5000}, b"{}"), ({**HEADERS, "tw-epoch": "-1"}, b"{}"),
+    ({**HEADERS, "tw-seq": "9" * 30}, b"{}"), ({**HEADERS, "tw-stream": "%s%n"}, b"{}"),
+    ({f"h{number}": "x" for number in range(500)}, b"{}"), ({"tw-seq": "1"}, b"{}"),
+    (HEADERS, b'{"type":"trade","seq":1,' + b" " * (1 << 20) + b"}"),
+    *(({**{key: value for key, value in HEADERS.items() if key != "tw-seq"}, "tw-type": kind}, text)
+      for kind in ("barrier", "beacon", "state", "unknown")
+      for text in (b"", b"{", b"[" * 100000, b"null", json.dumps(BEACON).encode(),
+                   b'{"type":"state","seq":1}' + b" " * 600000)),
+]
+
+
+def test_strangers_in_the_topic_are_passed_over(own_broker):
+    """Before it begins and while it runs; among them a beacon that says to begin far beyond."""
+    from confluent_kafka import Producer
+    producer = Producer({**own_broker.client(), "message.max.bytes": 2 << 20})
+
+    def put(topic):
+        for headers, value in STRANGE:
+            producer.produce(topic, value, headers=list(headers.items()), partition=0)
+        assert producer.flush(PATIENCE) == 0
+
+    with Load(own_broker.brokers, seconds=1) as load:
+        load.wait("it is up", state="up")
+        topic = load.topic
+        put(topic)
+        load.summary()
+    with Load(own_broker.brokers, topic) as load:
+        load.wait("it is up", state="up")
+        put(topic)
+        assert load.summary()["accepted"] == RATE * SECONDS
+        assert not load.find(state="failed")
+
+
+def test_a_broker_that_never_answers():
+    with SilentBroker() as silent, Load(silent.brokers) as load:
+        begun = time.monotonic()
+        assert "answer" in fails_in_time(load, 0, begun)["error"]
+
+
+def test_nobody_there():
+    with Load("127.0.0.1:1") as load:
+        assert "Connection refused" in fails_in_time(load, 0, time.monotonic())["error"]
