@@ -96,6 +96,17 @@ void replica_leave(struct replica *replica)
     replica->leaving = true;
 }
 
+bool replica_is_flushed(const struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
+        const struct slot *slot = &replica->slots[i];
+        if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->writer.active &&
+            slot->path.reading.seq < replica_written(replica))
+            return false;
+    }
+    return true;
+}
+
 /* ---- carriers ---- */
 
 void replica_attach(struct replica *replica, size_t index, struct carrier *carrier)

@@ -138,6 +138,9 @@ void replica_follow(struct replica *replica);
  */
 void replica_leave(struct replica *replica);
 
+/* What was sequenced has come back from every carrier that works. */
+bool replica_is_flushed(const struct replica *replica);
+
 /* ---- carriers ---- */
 
 /* For carrier_options.reader; wake and its context stay the caller's. index: below

@@ -151,7 +151,8 @@ static void node_open_gateway(struct node *node)
 static void node_drain_step(void *context)
 {
     struct node *node = context;
-    if (gateway_clients(node->gateway) == 0 || clock_monotonic_ns() >= node->drain_until_ns)
+    bool done = gateway_clients(node->gateway) == 0 && replication_is_flushed(node->replication);
+    if (done || clock_monotonic_ns() >= node->drain_until_ns)
         loop_stop(node->options.loop);
 }
 

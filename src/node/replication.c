@@ -161,6 +161,7 @@ void replication_destroy(struct replication *replication)
         return;
     timer_destroy(replication->tick);
     kafka_close(replication);
+    kafka_settle();
     peers_destroy(replication->peers);
     proxy_destroy(replication->proxy);
     keeper_destroy(replication->shadow_keeper);
@@ -188,6 +189,11 @@ int replication_start(struct replication *replication, struct err *err)
 void replication_leave(struct replication *replication)
 {
     replica_leave(replication->replica);
+}
+
+bool replication_is_flushed(const struct replication *replication)
+{
+    return replica_is_flushed(replication->replica);
 }
 
 void replication_reload(struct replication *replication, const struct settings_reload *reload)

@@ -33,6 +33,7 @@ int replication_start(struct replication *replication, struct err *err) MUST_CHE
 
 /* Nothing is collected any more; what was sequenced still goes to the carriers. */
 void replication_leave(struct replication *replication);
+bool replication_is_flushed(const struct replication *replication);
 
 /* Takes over what has changed in the settings: carriers are closed and opened. */
 void replication_reload(struct replication *replication, const struct settings_reload *reload);

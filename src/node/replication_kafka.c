@@ -3,6 +3,7 @@
 #include "node/replication_priv.h"
 
 #include "access/secret_file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "stream/kafka/kafka_carrier.h"
 
@@ -10,6 +11,7 @@
 #include <errno.h>
 
 #define PASSWORD_MAX 4096
+#define SETTLE_MS 2000
 
 /* librdkafka's threads, and the carrier's own. */
 static void kafka_wake(void *context)
@@ -80,4 +82,10 @@ void kafka_close(struct replication *replication)
     replica_detach(replication->replica, KAFKA_INDEX);
     replication->kafka->kind->close(replication->kafka);
     replication->kafka = NULL;
+}
+
+void kafka_settle(void)
+{
+    if (!kafka_carriers_settle(SETTLE_MS))
+        log_warn("node", log_text("msg", "Kafka's threads do not end, leaving without them"));
 }

@@ -52,3 +52,4 @@ struct peer_reader replication_peer_reader(struct replication *replication);
 
 int kafka_open(struct replication *replication, struct err *err) MUST_CHECK;
 void kafka_close(struct replication *replication);
+void kafka_settle(void); /* its threads end before the process does, if they end soon */

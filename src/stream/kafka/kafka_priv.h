@@ -29,6 +29,9 @@ struct kafka_search {
     int64_t tail;     /* records looked at so far, in steps of ten */
     int64_t end;      /* of the topic when the search began */
     bool barrier;     /* one was seen */
+    bool newest;      /* the last beacon of a part is looked for, not its first */
+    bool found;
+    struct checkpoint start; /* of `found` */
 };
 
 /* Records fetched together; each is destroyed when it was given. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a reader can begin: at the `start` of a beacon, from where on everything is there, states
- * included. The first usable beacon of the topic's tail serves; when the tail holds none, what is
+ * included. The first usable beacon of the topic's tail serves (so much can be told to clients with
+ * old tokens); who has read before, and begins anew, takes the newest, since older ones may have
+ * been written about what is not there any more. When the tail holds none, what is
  * before it is searched, ten times as much each time. A topic with barriers but without beacons is
  * read from its beginning; one without both, or an empty one, holds nothing to begin with.
  */
@@ -37,10 +39,15 @@ static void begin_with_nothing(struct kafka_carrier *kafka)
     begin_at(kafka, &nothing);
 }
 
-/* The next part, before the last one. */
-static void widen(struct kafka_carrier *kafka)
+/* Begins at what was found, or looks at the next part, before the last one. */
+static void part_ends(struct kafka_carrier *kafka)
 {
     struct kafka_search *search = &kafka->search;
+    if (search->found) {
+        struct checkpoint from = search->start;
+        begin_at(kafka, &from);
+        return;
+    }
     if (search->from <= search->low) {
         begin_with_nothing(kafka);
         return;
@@ -57,7 +64,8 @@ void kafka_search_begin(struct kafka_carrier *kafka)
 {
     struct kafka_search *search = &kafka->search;
     int64_t low = kafka->probe.low, end = kafka->probe.high;
-    *search = (struct kafka_search){.low = low, .to = end, .end = end, .tail = LIMIT_KAFKA_TAIL};
+    *search = (struct kafka_search){
+        .low = low, .to = end, .end = end, .tail = LIMIT_KAFKA_TAIL, .newest = kafka->begun};
     search->from = end - low > LIMIT_KAFKA_TAIL ? end - LIMIT_KAFKA_TAIL : low;
     kafka->step = KAFKA_SEARCHING;
     if (search->from >= end)
@@ -78,11 +86,10 @@ void kafka_search_look(struct kafka_carrier *kafka, rd_kafka_message_t *message)
         const struct checkpoint *start = &kafka->decoded.beacon.beacon.start;
         if (verdict == KAFKA_GOOD && name.kind == KAFKA_BEACON && start->stream[0] != '\0' &&
             start->position >= search->low) {
-            struct checkpoint from = *start;
-            begin_at(kafka, &from);
-            return;
+            search->found = true;
+            search->start = *start;
         }
     }
-    if (message == NULL || message->offset + 1 >= search->to)
-        widen(kafka);
+    if (message == NULL || message->offset + 1 >= search->to || (search->found && !search->newest))
+        part_ends(kafka);
 }
