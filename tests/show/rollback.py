@@ -5,7 +5,7 @@
 then hears it directly), on both. Ten clients of each node see nothing but `source` messages: nobody
 is dropped, nothing is missing, nothing comes twice, numbers grow by one. Clients of /ws/kafka are
 closed with 1013 where Kafka stops to feed; who asks then gets 404 where it is switched off, and 503
-where it is not but feeds nobody. At the end the topic is read by the three-line rule: it tells the
+where it is not but feeds nobody. Then off and on before anything has settled. At the end the topic is read by the three-line rule: it tells the
 same stream.
 
     ROLLBACK_ROUNDS  default 10; with --ci 3
@@ -31,6 +31,7 @@ ROUNDS = int(os.environ.get("ROLLBACK_ROUNDS", "3" if IN_CI else "10"))
 RATE = 500
 CLIENTS = 10  # of each node
 MESSAGES = 300  # after each step
+LONG_S = 12  # off, in the first round: longer than what a carrier is given again by itself
 TOPIC = "tickwire.market"
 SILENCE_MS_MAX = 15000  # ten times what is promised
 
@@ -48,7 +49,7 @@ class Rollback:
         self.told = {member.name: [] for member in cluster.members}  # as it should be
         self.now = dict(ON)
         self.took_ms, self.silences = {}, {}
-        self.closed = 0
+        self.closed, self.flickers = 0, 0
 
     def come(self):
         for member in self.cluster.members:
@@ -86,6 +87,36 @@ class Rollback:
         self.silences.setdefault(title, []).append(round(worst))
         if worst > SILENCE_MS_MAX:
             self.problems.append(f"{title}: no data for {worst:.0f} ms")
+
+    def stay(self, seconds):
+        begun = time.monotonic()
+        self.audience.wait(lambda: time.monotonic() - begun > seconds, "a while",
+                           seconds + SLOW_MACHINE)
+
+    def flicker(self, member):
+        """Off and on before anything has settled: the last word counts."""
+        told = {client: len(client.sources) for client in self.clients}
+        member.reload(kafka__enabled=False)
+        member.reload(kafka__enabled=True)
+        for each in self.cluster.members:
+            each.wait_source("kafka")
+        self.audience.wait(lambda: all(not client.sources
+                                       or client.sources[-1][1]["source"] == "kafka"
+                                       for client in self.clients), "everybody is told of Kafka")
+        self.audience.wait_count(self.clients, MESSAGES)
+        self.look(f"{member.name} off and on at once", ON)
+        for client in self.clients:
+            self.told_again(client, [message["source"] for _, message
+                                     in client.sources[told[client]:]])
+        self.flickers += 1
+
+    def told_again(self, client, words):
+        """Another source each time, and Kafka in the end."""
+        member = client.member_name
+        away = {"leader-1": "direct", "follower-1": "peer"}[member]
+        if words != [away, "kafka"] * (len(words) // 2):
+            self.problems.append(f"off and on at once: a client of {member} is told {words}")
+        del client.sources[len(client.sources) - len(words):]
 
     # -- /ws/kafka --
 
@@ -166,6 +197,8 @@ def read_back(broker, ledger):
                 break
     finally:
         consumer.close()
+    if count != last and not problems:
+        problems.append(f"{count} messages count in the topic, of {last}")
     return {"in_topic": count, "dropped_by_the_rule": reader.dropped}, problems
 
 
@@ -175,16 +208,21 @@ def run(broker, cluster, audience):
     rollback.come()
     which = ["both", "leader", "follower"]
     for number in range(ROUNDS):
-        for on in (False, True):
-            rollback.switch(which[number % 3], on, backwards=number % 2 == 1)
+        rollback.switch(which[number % 3], False, backwards=number % 2 == 1)
+        if number == 0:
+            rollback.stay(LONG_S)
+        rollback.switch(which[number % 3], True, backwards=number % 2 == 1)
         say(f"rollback: round {number + 1} of {ROUNDS}, {which[number % 3]}: "
             f"{rollback.took_ms} {len(rollback.problems)} problems")
+    for member in cluster.members:
+        rollback.flicker(member)
     cluster.halt()
     audience.quiet = True
     audience.wait_all_at_end(cluster)
     rollback.check_told()
     figures = {"rounds": ROUNDS, "settled_after_ms": worst_of(rollback.took_ms),
-               "without_data_ms": worst_of(rollback.silences), "closed_1013": rollback.closed}
+               "without_data_ms": worst_of(rollback.silences), "closed_1013": rollback.closed,
+               "off_and_on_at_once": rollback.flickers}
     figures["truth"], found = cluster.compare(audience.ledger)
     figures["topic"], also = read_back(broker, audience.ledger)
     return figures | audience.figures(), rollback.problems + found + also + audience.problems()
