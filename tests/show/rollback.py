@@ -55,7 +55,7 @@ class Rollback:
         for member in self.cluster.members:
             self.clients += self.audience.join(member, CLIENTS // 2)
             self.clients += self.audience.join(member, CLIENTS // 2, query="")
-            self.clients += self.audience.join_from_start(member)
+        self.clients += self.audience.join_from_start(self.cluster.leader)
         self.audience.wait_count(self.clients, MESSAGES)
 
     def switch(self, which, on, backwards):

@@ -167,7 +167,7 @@ def run(cluster, audience):
     for member in cluster.members:
         listeners += audience.join(member, CLIENTS // 2)
         listeners += audience.join(member, CLIENTS // 2, query="")  # one message a frame
-        listeners += audience.join_from_start(member)
+    listeners += audience.join_from_start(cluster.leader)
     figures, problems = walk_all(audience, cluster)
     say(f"two-nodes: {figures}")
     least = min(listener.count for listener in listeners)
