@@ -44,12 +44,22 @@ void notebook_add(struct notebook *notebook, uint32_t pair, int32_t id, int64_t 
     }
 }
 
+/* To where it is declared. */
+static bool gap_read(const struct record *record, uint32_t *ret_pair, int32_t *ret_to)
+{
+    *ret_pair = (uint32_t)(record->key.data[1] - '0') * 2 + (uint32_t)(record->key.data[4] - '0');
+    *ret_to = (int32_t)number_behind(record->text, "\"to\":");
+    return *ret_pair<PAIRS && * ret_to> 0;
+}
+
 void notebook_record(struct notebook *notebook, const struct record *record)
 {
     uint32_t pair;
     int32_t id;
     if (trade_read(record, &pair, &id))
         notebook_add(notebook, pair, id, record->seq);
+    else if (record->type.data[0] == 'g' && gap_read(record, &pair, &id))
+        notebook->highest[pair] = id > notebook->highest[pair] ? id : notebook->highest[pair];
 }
 
 void notebook_save(const struct notebook *notebook, uint32_t pair, int64_t seq, struct buffer *out)
@@ -58,8 +68,8 @@ void notebook_save(const struct notebook *notebook, uint32_t pair, int64_t seq, 
     int size = snprintf(
         text, sizeof text,
         "{\"type\":\"state\",\"seq\":%lld,\"exchange\":\"e%u\",\"symbol\":\"s%u\",\"last\":%d,"
-        "\"last_seq\":%lld,\"known\":\"",
-        (long long)seq, pair / 2, pair % 2, notebook->last[pair],
+        "\"highest\":%d,\"last_seq\":%lld,\"known\":\"",
+        (long long)seq, pair / 2, pair % 2, notebook->last[pair], notebook->highest[pair],
         (long long)notebook->last_seq[pair]);
     for (int32_t i = 0; i <= notebook->highest[pair] / 64; i++)
         size += snprintf(text + size, sizeof text - (size_t)size, "%llx,",
@@ -89,11 +99,10 @@ bool notebook_load(struct notebook *notebook, struct slice state)
         for (; *words != ','; words++)
             word = word << 4 | (uint64_t)hex_value(*words);
         notebook->known[pair][i] |= word;
-        if (word != 0)
-            for (int32_t bit = 0; bit < 64; bit++)
-                if ((word >> bit & 1) != 0 && (int32_t)i * 64 + bit > notebook->highest[pair])
-                    notebook->highest[pair] = (int32_t)i * 64 + bit;
     }
+    int64_t highest = number_behind(state, "\"highest\":");
+    if (highest > notebook->highest[pair])
+        notebook->highest[pair] = (int32_t)highest;
     int64_t last_seq = number_behind(state, "\"last_seq\":");
     if (last_seq > notebook->last_seq[pair]) {
         notebook->last_seq[pair] = last_seq;

@@ -35,7 +35,7 @@ struct kafka;  /* kafka.c: one node's carrier */
 
 struct notebook {
     uint64_t known[PAIRS][TRADES_MAX / 64]; /* bit i: trade i, from 1 on */
-    int32_t highest[PAIRS];                 /* of those known; 0: none */
+    int32_t highest[PAIRS];                 /* of those known or declared missing; 0: none */
     int32_t last[PAIRS];                    /* the trade that came last, and its number */
     int64_t last_seq[PAIRS];
 };
