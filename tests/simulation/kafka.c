@@ -227,6 +227,8 @@ static void connect_again(struct kafka *kafka)
                                            broker->entries[last].id == kafka->last_id;
     if (!there)
         kafka->begin = true;
+    if (kafka->caught_up_at > broker->count)
+        kafka->caught_up_at = broker->count; /* what was to be read first is no more */
     kafka->restarts = broker->restarts;
     set_state(kafka, CARRIER_UP);
 }
