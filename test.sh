@@ -230,7 +230,8 @@ unit_job asan 4
 job build-tsan one compile tsan "$clang" -Db_sanitize=thread -Db_lundef=false
 unit_job tsan 6
 
-after build-gcc carrier-kafka one limited build/venv/bin/python tests/show/kafka.py build/gcc/tests/carrier_test
+after build-gcc carrier-kafka one limited build/venv/bin/python tests/show/kafka.py \
+    build/gcc/tests/carrier_test
 after build-gcc e2e-gcc junit:$logs/e2e-gcc.xml end_to_end gcc
 after build-asan e2e-asan junit:$logs/e2e-asan.xml end_to_end asan
 for name in $($python tools/show.py --names); do

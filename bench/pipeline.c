@@ -235,7 +235,7 @@ static int compare(const void *left, const void *right)
 /* The lower of the two in the middle. */
 static uint64_t median(const struct bench_fanout_result *runs, uint64_t count, size_t offset)
 {
-    uint64_t values[BENCH_PIPELINE_ROUNDS_MAX];
+    uint64_t values[BENCH_PIPELINE_ROUNDS_MAX] = {0};
     for (uint64_t i = 0; i < count; i++)
         memcpy(&values[i], (const char *)&runs[i] + offset, sizeof values[i]);
     qsort(values, count, sizeof values[0], compare);

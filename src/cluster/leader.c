@@ -284,6 +284,9 @@ static bool slot_is_fit(const struct replica *replica, const struct slot *slot, 
 
 static void lead_down(struct replica *replica)
 {
+    int64_t direct_ns = replica->options.times.direct * NS_PER_MS;
+    if (replica->woken_ns != 0 && replica->now_ns - replica->woken_ns < direct_ns)
+        return;
     if (replica->mode != REPLICA_LEADER_CARRIER ||
         slot_is_fit(replica, replica->home, replica->options.times.direct))
         return;

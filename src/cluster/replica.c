@@ -72,6 +72,8 @@ struct sequencer *replica_sequencer(struct replica *replica)
 void replica_lead(struct replica *replica, int64_t epoch_floor)
 {
     replica->epoch_floor = epoch_floor;
+    if (replica->leading == LEADING && replica->epoch <= epoch_floor)
+        leader_stop(replica); /* others have led meanwhile: what is pending counts no more */
     if (replica->leading != NOT_LEADING)
         return;
     replica->fenced = false;
@@ -242,8 +244,10 @@ static void replica_live(struct replica *replica)
 {
     const struct replica_ports *ports = &replica->options.ports;
     int64_t clock_ns = ports->now_ns(ports->context), lived_ns = clock_ns - replica->clock_ns;
-    if (lived_ns > TICK_MOST_MS * NS_PER_MS)
+    if (lived_ns > TICK_MOST_MS * NS_PER_MS) {
         lived_ns = TICK_MOST_MS * NS_PER_MS;
+        replica->woken_ns = replica->now_ns + lived_ns; /* who writes now is to be read first */
+    }
     replica->clock_ns = clock_ns;
     replica->now_ns += lived_ns;
     if (replica->sample_count > 0 && replica->now_ns - replica->sampled_ns < SAMPLE_MS * NS_PER_MS)

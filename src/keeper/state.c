@@ -252,7 +252,8 @@ static bool read_message(struct keeper *keeper, struct slice text, struct read_m
 
 static struct slice message_symbol(const struct read_message *message)
 {
-    return message->event.symbol == NULL ? (struct slice){0} : symbol_slice(message->event.symbol);
+    struct slice none = {0};
+    return message->event.symbol == NULL ? none : symbol_slice(message->event.symbol);
 }
 
 /* Room for its entry's key (keeper.c). */
