@@ -30,11 +30,12 @@ import time
 
 import websockets.asyncio.client
 import websockets.exceptions
+import websockets.sync.client
 
-from kafka import DIES_WITH_US, free_port
+from kafka import free_port
 from live import EXCHANGES, SYMBOLS, Comparison, Truth
 
-from harness import PATIENCE, Node, clean_environment, wait_until
+from harness import PATIENCE, Node, wait_until
 from simulator import Simulator
 from stream import SEQUENCED
 
@@ -177,6 +178,24 @@ class Member:
             info = self.info()
             return (info["stream"], info["epoch"]) if info["stream"] else None
         return wait_until(there, f"{self.name} has a stream", seconds)
+
+    def knock(self, path="/ws/kafka"):
+        """What a WebSocket handshake there is answered: (101, "") or (status, body)."""
+        try:
+            with websockets.sync.client.connect(self.ws("?snapshot=0", path), compression=None,
+                                                open_timeout=PATIENCE, close_timeout=0.2):
+                return 101, ""
+        except websockets.exceptions.InvalidStatus as error:
+            return error.response.status_code, error.response.body.decode()
+
+    def observe(self):
+        """What it says of its feed, at about one time."""
+        info, health = self.info(), self.health()
+        kafka = health["dependencies"]["kafka"]
+        return {"source": info["source"], "mode": info["mode"], "health": health["source"],
+                "health_mode": health["mode"], "better": health["better"],
+                "kafka": kafka["state"], "error": kafka["error"], "door": self.knock()[0],
+                "endpoint": "kafka" in info["endpoints"]}
 
     def log_tail(self, lines=25):
         return "\n".join([*self.log_of_former, *(self.node.lines if self.node else [])][-lines:])
@@ -383,7 +402,8 @@ class Listener:
             self.problem(f"{type(error).__name__}: {error}")
         finally:
             if not self.leaving and self.connection is not None:
-                self.closed = self.connection.close_code, self.connection.close_reason
+                protocol = self.connection.protocol
+                self.closed = protocol.close_code, protocol.close_reason
             elif self.connection is None:
                 self.closed = None, "never connected"
             self.joined_event.set()
@@ -529,7 +549,11 @@ class Audience:
                 listener.seq == max(other.seq for other in self.alive()
                                     if other.stream == listener.stream)
                 for listener in self.alive()) and streams
-        self.wait(arrived, f"the last trades {list(missing)[:3]}, to everybody", seconds)
+        try:
+            self.wait(arrived, "the last trades, to everybody", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: missing {list(missing)[:3]}; they are at " + str(
+                {(each.member_name, each.stream, each.seq) for each in self.alive()})) from None
 
     def problems(self):
         """Of everybody, with who was dropped."""

@@ -5,8 +5,8 @@
 then hears it directly), on both. Ten clients of each node see nothing but `source` messages: nobody
 is dropped, nothing is missing, nothing comes twice, numbers grow by one. Clients of /ws/kafka are
 closed with 1013 where Kafka stops to feed; who asks then gets 404 where it is switched off, and 503
-where it is not but feeds nobody. Then off and on before anything has settled. At the end the topic is read by the three-line rule: it tells the
-same stream.
+where it is not but feeds nobody. Then off and on before anything has settled. At the end the topic
+is read by the three-line rule: it tells the same stream.
 
     ROLLBACK_ROUNDS  default 10; with --ci 3
 """

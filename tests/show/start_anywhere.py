@@ -239,8 +239,6 @@ def run(broker, cluster, audience):
     moments = Moments(broker, cluster, audience)
     moments.first()
     kinds = (KINDS * (MOMENTS // len(KINDS) + 1))[:MOMENTS - 1]
-    if not IN_CI:
-        kinds = [kind if at % 2 == 0 else "between" for at, kind in enumerate(kinds)]
     for at, kind in enumerate(sorted(kinds, key=["together", "leader restarted", "leader killed",
                                                  "burst", "broker frozen", "between"].index)):
         moments.moment(kind)
