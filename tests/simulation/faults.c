@@ -65,7 +65,8 @@ void faults_begin(struct world *world)
     if (world->single) {
         world->fault_ms = world->times.healthy > 1000 ? 9000 : 4000;
         world->faults_end_ms = world->fault_ms + 5000;
-        world->market.fat = 0; /* nobody falls out of a log */
+        world->market.fat = 0;   /* nobody falls out of a log */
+        world->market.rate = 25; /* a silence is not the market's */
     }
     begin_nodes(world);
     if (!world->single && dice_chance(dice, 8)) {
@@ -280,6 +281,7 @@ static fault_fn *const faults[] = {
 
 /* One thing breaks, once: the carrier, or whoever leads. */
 static fault_fn *const single_faults[] = {crash, pause_node, leave, restart_broker, freeze_broker};
+#define SINGLE_CARRIER 3 /* from here on the carrier */
 
 static struct node *leader_of(struct world *world)
 {
@@ -295,8 +297,11 @@ static void break_something(struct world *world)
     uint32_t index = dice_below(dice, world->node_count);
     struct node *node = dice_chance(dice, 50) ? leader_of(world) : &world->nodes[index];
     if (world->single) {
-        if (world->now_ms == world->fault_ms)
-            single_faults[dice_below(dice, COUNT_OF(single_faults))](world, leader_of(world));
+        if (world->now_ms == world->fault_ms) {
+            uint32_t kind = dice_below(dice, COUNT_OF(single_faults));
+            world->carrier_fails = kind >= SINGLE_CARRIER;
+            single_faults[kind](world, leader_of(world));
+        }
         return;
     }
     if (dice_below(dice, 1000) < world->fury)

@@ -33,11 +33,15 @@ struct arguments {
     const char *plant;
 };
 
+struct silence { /* the longest that a client had nothing, of each schedule */
+    uint64_t schedules, sum_ms, worst_ms;
+};
+
 struct outcome {
     uint64_t schedules, failures, first_failed;
     uint64_t failed[FAILURES_SHOWN];
-    int64_t began_ns, single_worst_ms, virtual_ms;
-    uint64_t single_schedules, single_sum_ms;
+    int64_t began_ns, virtual_ms;
+    struct silence leader, carrier; /* what failed, where one thing did */
 };
 
 static uint64_t seed_now;
@@ -102,12 +106,14 @@ static void note_failure(struct outcome *outcome, const struct world *world, uin
 
 static void note_single(struct outcome *outcome, const struct world *world)
 {
+    struct silence *silence = world->carrier_fails ? &outcome->carrier : &outcome->leader;
+    uint64_t silence_ms = (uint64_t)world->silence_ms;
     if (!world->single)
         return;
-    outcome->single_schedules++;
-    outcome->single_sum_ms += (uint64_t)world->silence_ms;
-    if (world->silence_ms > outcome->single_worst_ms)
-        outcome->single_worst_ms = world->silence_ms;
+    silence->schedules++;
+    silence->sum_ms += silence_ms;
+    if (silence_ms > silence->worst_ms)
+        silence->worst_ms = silence_ms;
 }
 
 static void run(struct world *world, const struct arguments *arguments, struct outcome *outcome)
@@ -148,6 +154,14 @@ static void print_modes(const struct counts *counts)
     printf("}");
 }
 
+static void print_silence(const char *what, const struct silence *silence)
+{
+    printf("\"%s\":{\"schedules\":%llu,\"silence_ms_mean\":%llu,\"silence_ms_worst\":%llu}", what,
+           (unsigned long long)silence->schedules,
+           (unsigned long long)(silence->sum_ms / (silence->schedules + (silence->schedules == 0))),
+           (unsigned long long)silence->worst_ms);
+}
+
 /* Of this process: others may need the machine at the same time. */
 static int64_t cpu_us(void)
 {
@@ -175,13 +189,11 @@ static void print_summary(const struct world *world, const struct arguments *arg
     printf("\"failed_seeds\":[");
     for (uint64_t i = 0; i < outcome->failures && i < FAILURES_SHOWN; i++)
         printf("%s%llu", i == 0 ? "" : ",", (unsigned long long)outcome->failed[i]);
-    printf("],\"single_fault\":{\"schedules\":%llu,\"silence_ms_mean\":%llu,"
-           "\"silence_ms_worst\":%lld},\"events\":{",
-           (unsigned long long)outcome->single_schedules,
-           (unsigned long long)(outcome->single_schedules == 0
-                                    ? 0
-                                    : outcome->single_sum_ms / outcome->single_schedules),
-           (long long)outcome->single_worst_ms);
+    printf("],\"single_fault\":{");
+    print_silence("leader", &outcome->leader);
+    printf(",");
+    print_silence("carrier", &outcome->carrier);
+    printf("},\"events\":{");
     const char *comma = "";
 #define X(name)                                                                                    \
     printf("%s\"%s\":%llu", comma, #name, (unsigned long long)counts->name);                       \

@@ -143,6 +143,7 @@ struct world {
     uint32_t node_count, client_count;
     bool election; /* leaders are granted; else node 0 is configured as leader */
     bool single;   /* at most one of leader and carrier fails at a time: the stronger promises */
+    bool carrier_fails; /* of a single fault: it is the carrier that failed */
     bool healed;
     bool trace, failed;
     struct replica_times times;
