@@ -14,6 +14,19 @@ struct slot *slot_of(struct replica *replica, const struct path *path)
 
 /* ---- what the peer says ---- */
 
+/* A newer barrier of that stream was read. */
+static bool is_deposed(const struct replica *replica, const char *stream, int64_t epoch)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        if (strcmp(replica->slots[i].path.reading.stream, stream) == 0 &&
+            epoch < replica->slots[i].path.reading.epoch)
+            return true;
+    if (replica->mode == REPLICA_ALONE && strcmp(replica->left_stream, stream) == 0)
+        return epoch < replica->left_epoch;
+    return strcmp(journal_stream(replica->log), stream) == 0 &&
+           epoch < journal_barrier_epoch(replica->log);
+}
+
 void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
 {
     struct path *peer = &replica->peer;
@@ -24,8 +37,7 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     if (!replica->peer_wanted || replica->leading == LEADING || hello->next < 1 ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
-    if (strcmp(from.stream, journal_stream(replica->log)) == 0 &&
-        hello->epoch < journal_barrier_epoch(replica->log)) {
+    if (is_deposed(replica, from.stream, hello->epoch)) {
         replica->refused_ns = replica->now_ns; /* it is deposed, and does not know it yet */
         return;
     }
@@ -226,13 +238,27 @@ static void count_loneliness(struct replica *replica, bool lonely)
     }
 }
 
+/* It began at a place whose states never came: they were lost, and the beacon was late. */
+static bool lacks_states(struct replica *replica, const struct path *path)
+{
+    int64_t most_ns = 2 * replica->options.times.stall * NS_PER_MS;
+    if (replica->shadow_path != path || replica->shadow_whole || replica->shadow_states == 0) {
+        if (replica->shadow_path == path)
+            replica->shadow_ns = 0;
+        return false;
+    }
+    if (replica->shadow_ns == 0)
+        replica->shadow_ns = replica->now_ns;
+    return path_is_alive(replica, path) && replica->now_ns - replica->shadow_ns >= most_ns;
+}
+
 /* Somebody leads on a carrier whose reading can't go on. */
 static void find_again(struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         struct slot *slot = &replica->slots[i];
         if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up &&
-            slot->path.lost)
+            (slot->path.lost || lacks_states(replica, &slot->path)))
             slot_begin_anew(slot);
     }
 }

@@ -20,6 +20,7 @@ void alone_begin(struct replica *replica)
     const struct replica_ports *ports = &replica->options.ports;
     shadow_drop(replica);
     keep_text(replica->left_stream, sizeof replica->left_stream, journal_stream(replica->log));
+    replica->left_epoch = journal_barrier_epoch(replica->log);
     replica->left_seq = journal_next(replica->log) - 1;
     replica->left_us = ports->wall_us(ports->context);
     replica->epoch = 1;

@@ -21,18 +21,10 @@ void notes_reset(struct writer *writer)
     writer->start.stream[0] = '\0';
 }
 
-/* FNV-1a. Never added up to the same by texts that differ, for all that matters here. */
-static uint64_t hash_of(struct slice text)
-{
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < text.size; i++)
-        hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 void notes_read_back(struct slot *slot, const struct state_note *state)
 {
-    slot->writer.round.back_sum += hash_of(state->text);
+    struct round *round = &slot->writer.round;
+    round->back_sum = state_sum_add(round->back_sum, state_sum(state));
 }
 
 static struct checkpoint checkpoint_of(const struct slot *slot)
@@ -80,7 +72,7 @@ static bool write_state(struct slot *slot, size_t *ret_count)
     if (size > 0 && !replica->scratch.overflowed) {
         if (slot->carrier->kind->write_state(slot->carrier, &state) != CARRIER_TAKEN)
             return false;
-        round->out_sum += hash_of(state.text);
+        round->out_sum = state_sum_add(round->out_sum, state_sum(&state));
     }
     round->index++;
     return true;
@@ -95,6 +87,7 @@ static void round_end(struct slot *slot)
     int64_t most_ns = 2 * replica->options.times.stall * NS_PER_MS;
     if (round->back_sum == round->out_sum) {
         writer->start = round->from;
+        writer->start.states = round->out_sum;
         writer->round = (struct round){.next_ns = round->next_ns};
     } else if (replica->now_ns - round->written_ns >= most_ns) {
         notes_again(writer);

@@ -192,7 +192,8 @@ static void slot_began(void *context, const struct checkpoint *from)
     path_begin(replica, &slot->path, from);
     if (wanted && replica->leading != LEADING) {
         shadow_open(replica, &slot->path, from->stream, from->seq + 1);
-        replica->shadow_whole = from->stream[0] != '\0';
+        replica->shadow_states = from->states;
+        replica->shadow_whole = from->stream[0] != '\0' && from->states == 0;
     }
     slot->writer.barrier = from->epoch;
     notes_reset(&slot->writer);   /* its places were in what was there before */
@@ -237,8 +238,9 @@ static void slot_beacon(void *context, const struct beacon *beacon)
     keep_text(path->leader, sizeof path->leader, beacon->node);
     if (strcmp(beacon->start.stream, path->reading.stream) != 0)
         return;
-    if (slot->replica->shadow_path == path)
-        slot->replica->shadow_whole = true;
+    if (slot->replica->shadow_path == path) /* promised nothing: it began with its stream */
+        slot->replica->shadow_whole =
+            slot->replica->shadow_whole || slot->replica->shadow_states == 0;
     else if (path->joined)
         slot->replica->whole = true;
 }
@@ -254,7 +256,7 @@ static void slot_state(void *context, const struct state_note *state)
     if (replica->leading == LEADING)
         notes_read_back(slot, state);
     else if (replica->shadow_path == path)
-        ports->load_state(ports->context, replica->shadow, state);
+        shadow_state(replica, state);
     else if (path->joined && !replica->writing) /* of a stream that began while we were here */
         ports->load_state(ports->context, replica->log, state);
 }

@@ -55,7 +55,7 @@ struct round {
     bool hurry;      /* they do not wait for their time: the first ones after a barrier */
     bool written;    /* all, since written_ns */
     int64_t written_ns;
-    uint64_t out_sum, back_sum; /* of hashes of their texts: what went out, and what came back */
+    int64_t out_sum, back_sum; /* state_sum: of what went out, and of what came back */
 };
 
 struct writer {      /* of one carrier */
@@ -145,14 +145,17 @@ struct replica {
     /* shadow.c */
     struct journal *shadow;
     struct path *shadow_path;
-    bool shadow_whole; /* states of everything have been given */
-    bool whole;        /* the same, of what the log has taken */
+    bool shadow_whole;                 /* states of everything have been given */
+    int64_t shadow_states, shadow_sum; /* what its beginning promised, what has come; 0: nothing */
+    int64_t shadow_ns;                 /* since when its path is at the end, and it is not whole */
+    bool whole;                        /* the same, of what the log has taken */
 
     /* follower.c, homecoming.c */
     int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */
     int64_t lonely_for_ns; /* how long that is borne: drawn once */
     int64_t home_ns;       /* since when the shadow is complete; 0: not coming home */
     char left_stream[LIMIT_STREAM_ID];
+    int64_t left_epoch;        /* of the newest barrier read there */
     int64_t left_seq, left_us; /* the cluster's stream, and when its last record was here */
     int64_t shadow_us;         /* receipt of the first trade in the shadow; 0: none yet */
     struct ledger *ledger;
@@ -188,6 +191,7 @@ bool log_accept(struct replica *replica, const struct record *record);
 void shadow_open(struct replica *replica, struct path *path, const char *stream, int64_t first);
 void shadow_drop(struct replica *replica);
 void shadow_record(struct replica *replica, const struct record *record);
+void shadow_state(struct replica *replica, const struct state_note *state);
 bool shadow_is_ready(const struct replica *replica);
 /* The log and the shadow are one: the log takes what it lacks, and nobody is told. */
 bool shadow_goes_on(struct replica *replica);

@@ -31,6 +31,8 @@ void shadow_open(struct replica *replica, struct path *path, const char *stream,
     journal_behind(replica->shadow, path->reading.record_epoch);
     replica->shadow_path = path;
     replica->shadow_whole = false;
+    replica->shadow_states = replica->shadow_sum = 0;
+    replica->shadow_ns = 0;
     journal_barrier(replica->shadow, stream, path->reading.epoch);
     ledger_forget_seen(replica->ledger);
     ports->shadow(ports->context, replica->shadow);
@@ -44,6 +46,15 @@ void shadow_record(struct replica *replica, const struct record *record)
     (void)verdict;
     if (replica->mode == REPLICA_ALONE)
         homecoming_record(replica, record);
+}
+
+void shadow_state(struct replica *replica, const struct state_note *state)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    ports->load_state(ports->context, replica->shadow, state);
+    replica->shadow_sum = state_sum_add(replica->shadow_sum, state_sum(state));
+    if (replica->shadow_states != 0 && replica->shadow_sum == replica->shadow_states)
+        replica->shadow_whole = true;
 }
 
 /* One of the two is a prefix of the other, by the name of its last record. */

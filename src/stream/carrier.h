@@ -34,6 +34,10 @@ struct state_note {
     struct slice text; /* JSON; a NUL and LIMIT_PADDING readable bytes follow */
 };
 
+/* A state's part in the sum of all; to be added up by state_sum_add. Never negative. */
+int64_t state_sum(const struct state_note *state);
+int64_t state_sum_add(int64_t sum, int64_t more);
+
 /*
  * What a carrier brings, in its own order. All borrowed during the call. From inside poll, or from
  * inside a write (memory).

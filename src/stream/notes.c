@@ -50,6 +50,8 @@ bool note_read_number(struct slice text, int64_t *ret_value)
     return true;
 }
 
+#define STATE_SUM_MASK (UINT64_C(0x3fffffffffffffff)) /* any reader of JSON takes these */
+
 /* ---- clean text ---- */
 
 /* Bytes of the character at `data`, 0 when it is none: RFC 3629, section 4. */
@@ -264,12 +266,30 @@ static bool read_checkpoint(struct slice text, struct checkpoint *ret_checkpoint
          .kind = MEMBER_NUMBER,
          .target = &ret_checkpoint->record_epoch,
          .optional = true},
+        {.name = "states",
+         .kind = MEMBER_NUMBER,
+         .target = &ret_checkpoint->states,
+         .optional = true},
         {.name = "position", .kind = MEMBER_NUMBER, .target = &ret_checkpoint->position, .min = -1},
     };
     return read_members(text, members, COUNT_OF(members));
 }
 
 /* ---- the notes ---- */
+
+/* FNV-1a: texts that differ never add up to the same, for all that matters here. */
+int64_t state_sum(const struct state_note *state)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < state->text.size; i++)
+        hash = (hash ^ (unsigned char)state->text.data[i]) * UINT64_C(1099511628211);
+    return (int64_t)(hash & STATE_SUM_MASK);
+}
+
+int64_t state_sum_add(int64_t sum, int64_t more)
+{
+    return (int64_t)(((uint64_t)sum + (uint64_t)more) & STATE_SUM_MASK);
+}
 
 bool note_read_barrier(struct slice text, struct note_barrier *ret_note)
 {
@@ -335,6 +355,8 @@ static void write_checkpoint(const struct checkpoint *checkpoint, struct buffer 
                          (long long)checkpoint->epoch, (long long)checkpoint->seq);
     if (checkpoint->record_epoch > 0)
         buffer_append_format(out, ",\"record_epoch\":%lld", (long long)checkpoint->record_epoch);
+    if (checkpoint->states > 0)
+        buffer_append_format(out, ",\"states\":%lld", (long long)checkpoint->states);
     buffer_append_format(out, ",\"position\":%lld", (long long)checkpoint->position);
 }
 

@@ -12,7 +12,7 @@ static const char barrier_text[] = "{\"type\":\"barrier\",\"stream\":\"tw-7f3a\"
 static const char beacon_text[] =
     "{\"type\":\"beacon\",\"stream\":\"tw-7f3a\",\"epoch\":4,\"seq\":120,\"record_epoch\":3,"
     "\"position\":991,\"barrier\":500,\"start\":{\"stream\":\"tw-7f3a\",\"epoch\":4,\"seq\":60,"
-    "\"position\":700},\"node\":\"gw-1\"}";
+    "\"states\":4711,\"position\":700},\"node\":\"gw-1\"}";
 
 static void a_barrier_is_written_and_read(void **state)
 {
@@ -53,7 +53,7 @@ static void a_beacon_is_written_and_read(void **state)
     struct beacon beacon = {
         .node = "gw-1",
         .now = {.stream = "tw-7f3a", .epoch = 4, .seq = 120, .record_epoch = 3, .position = 991},
-        .start = {.stream = "tw-7f3a", .epoch = 4, .seq = 60, .position = 700},
+        .start = {.stream = "tw-7f3a", .epoch = 4, .seq = 60, .states = 4711, .position = 700},
         .barrier = 500};
     buffer_init(&out, LIMIT_NOTE);
     note_write_beacon(&beacon, &out);
@@ -67,6 +67,7 @@ static void a_beacon_is_written_and_read(void **state)
     assert_string_equal(note.beacon.start.stream, "tw-7f3a");
     assert_int_equal(note.beacon.start.seq, 60);
     assert_int_equal(note.beacon.start.record_epoch, 0);
+    assert_int_equal(note.beacon.start.states, 4711);
     assert_int_equal(note.beacon.start.position, 700);
     buffer_clear(&out);
     beacon.start.stream[0] = '\0';

@@ -24,6 +24,8 @@ struct checkpoint {
     char stream[LIMIT_STREAM_ID]; /* "": nothing was read yet, of no stream */
     int64_t epoch, seq;
     int64_t record_epoch; /* of the record `seq`, as tokens name it; 0: not known */
+    int64_t states;       /* of a beacon's start: sum of the states from there on (state_sum), by
+                             which who begins there knows that it has them all; else 0 */
     int64_t position;     /* in the carrier's own order; -1: the carrier has no positions */
 };
 
