@@ -27,7 +27,7 @@
 static NO_RETURN void run(const char *const *arguments, int output, pid_t parent)
 {
     char *values[ARGUMENTS_MAX + 2] = {(char *)"tickwire"};
-    for (size_t i = 0; arguments[i] != NULL && i < ARGUMENTS_MAX; i++)
+    for (size_t i = 0; i < ARGUMENTS_MAX && arguments[i] != NULL; i++)
         values[i + 1] = (char *)arguments[i]; /* execv changes nothing in them */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == parent && dup2(output, STDOUT_FILENO) >= 0 && dup2(output, STDERR_FILENO) >= 0)

@@ -50,7 +50,7 @@ bool note_read_number(struct slice text, int64_t *ret_value)
     return true;
 }
 
-#define STATE_SUM_MASK (UINT64_C(0x3fffffffffffffff)) /* any reader of JSON takes these */
+#define STATE_SUM_MASK (UINT64_C(0x1fffffffffffff)) /* exact in any reader of JSON */
 
 /* ---- clean text ---- */
 

@@ -87,8 +87,8 @@ static void the_longest_fit_the_limit(void **state)
     struct buffer out;
     struct note_beacon note;
     char node[LIMIT_NODE_ID] = {0};
-    struct checkpoint far = {"tw-0123456789abcdef0123456789ab", INT64_MAX, INT64_MAX, INT64_MAX,
-                             INT64_MAX};
+    struct checkpoint far = {
+        "tw-0123456789abcdef0123456789ab", INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
     memset(node, 'n', sizeof node - 1);
     struct beacon beacon = {.node = node, .now = far, .start = far, .barrier = INT64_MAX};
     buffer_init(&out, LIMIT_NOTE);
