@@ -52,6 +52,7 @@ SHOWS = [
     ("two-nodes", True, "leader and follower: equal bytes, and tokens of one go on at the other"),
     ("start-anywhere", True, "a follower that starts at any moment ends with the leader's log"),
     ("no-kafka-at-start", True, "no broker at start: nodes serve, and climb when it comes"),
+    ("kafka-faults", True, "Kafka breaks in every way: nothing missing, and how long without data"),
     ("rollback", True, "Kafka off and on by one key and SIGHUP, under load: nobody notices"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),

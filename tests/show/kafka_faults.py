@@ -28,19 +28,15 @@ import time
 from cluster import SLOW_MACHINE, Audience, Cluster
 from forwarder import Forwarder
 from kafka import Broker, Unavailable
-from show import IN_CI, ROOT, end, say
+from show import IN_CI, end, say
 
+import topic
 from harness import wait_until
 from prometheus import Metrics
 
-sys.path.append(os.path.join(ROOT, "docs", "examples"))
-
-import read_topic  # noqa: E402
-
-TOPIC = "tickwire.market"
 ROUNDS = int(os.environ.get("KAFKA_FAULTS_ROUNDS", "1" if IN_CI else "2"))
 RATE = int(os.environ.get("KAFKA_FAULTS_RATE", "400"))
-CLIENTS = 10  # of each node; one of them has everything from the stream's first message on
+CLIENTS = 10  # of each node; one has everything from the stream's first message on
 WHILE_DOWN = 200  # messages that each client gets while the broker can't be used
 LONG_S = 12  # in the second round it lasts longer than what is written again for good measure
 BAR_MS = 1500
@@ -93,12 +89,17 @@ def terminate(world):
 
 
 def lose_tail(world):
-    """What clients got behind the copy is not in the broker's data any more."""
-    world.broker.copy_data()
+    """What clients got behind the copy is not in the broker's data any more. Returns when it broke.
+    """
+    world.broker.copy_data()  # it is frozen meanwhile
+    for member in world.cluster.members:
+        member.wait_source("kafka")
     world.audience.wait_count(world.listeners, WHILE_DOWN)
+    begun = time.monotonic()
     world.broker.kill()
     refused(world)
     world.broker.put_back()
+    return begun
 
 
 def fill_up(world):
@@ -212,8 +213,8 @@ def check_rest(world, name, begun):
 def run_fault(world, name, number):
     """[problems]"""
     hurt, heal = FAULTS[name]
-    begun = time.monotonic()
-    hurt(world)
+    called = time.monotonic()
+    begun = hurt(world) or called
     wait_announced(world, DOWN, False, begun)
     keep_down(world, begun + (LONG_S if number > 0 else 0))
     healed = time.monotonic()
@@ -221,58 +222,10 @@ def run_fault(world, name, number):
     wait_announced(world, UP, True, healed)
     world.audience.wait_count(world.listeners, WHILE_DOWN)
     measure(world, name, begun)
-    worst = {role: round(max(world.silences[name, role])) for role in DOWN}
+    worst = {role: round(max(world.silences[name, role][-CLIENTS:])) for role in DOWN}
     say(f"kafka-faults: round {number + 1}: {name}: {time.monotonic() - begun:.1f} s, longest "
         f"without data {worst} ms")
     return list(check_rest(world, name, begun))
-
-
-# ---- the topic ----
-
-def read_all(world, newest):
-    """{seq: text} of what the topic's reader takes, by its three lines."""
-    from confluent_kafka import OFFSET_BEGINNING, Consumer
-    consumer = Consumer({"bootstrap.servers": world.broker.brokers, "group.id": "kafka-faults",
-                         "enable.auto.commit": False, "auto.offset.reset": "error"})
-    reader, texts = read_topic.Reader(), {}
-    take = reader.take
-    current = []
-
-    def keep(record):
-        current[:] = [record]
-        return take(record)
-
-    reader.take = keep
-    deadline = time.monotonic() + SLOW_MACHINE
-    try:
-        for message in read_topic.read(consumer, TOPIC, OFFSET_BEGINNING, reader):
-            if message is not None:
-                texts[message["seq"]] = current[0].value().decode()
-                deadline = time.monotonic() + SLOW_MACHINE
-            if reader.seq >= newest or time.monotonic() > deadline:
-                break
-    finally:
-        consumer.close()
-    return texts, reader.dropped
-
-
-def check_topic(world):
-    """(figures, problems)"""
-    ledger = world.audience.ledger
-    stream = ledger.only_stream()
-    had = ledger.streams[stream]
-    texts, dropped = read_all(world, ledger.newest(stream))
-    problems = []
-    if sorted(texts) != list(range(1, ledger.newest(stream) + 1)):
-        problems.append(f"the topic has {min(texts, default=0)}..{max(texts, default=0)}, "
-                        f"{len(texts)} messages; clients had 1..{ledger.newest(stream)}")
-    different = [seq for seq in texts if seq in had and texts[seq] != had[seq]]
-    if different:
-        seq = different[0]
-        problems.append(f"{len(different)} differ in the topic: {texts[seq]} {had[seq]}")
-    if len(had) != ledger.newest(stream):
-        problems.append(f"clients had {len(had)} of {ledger.newest(stream)}")
-    return {"messages": len(texts), "dropped_by_rule": dropped}, problems
 
 
 # ---- all of it ----
@@ -286,7 +239,7 @@ def finish(world):
     figures["truth"], problems = world.cluster.compare(world.audience.ledger)
     if figures["truth"]["gaps"]:
         problems.append(f"{figures['truth']['gaps']} gaps")
-    figures["topic"], found = check_topic(world)
+    figures["topic"], found, _ = topic.compare(world.broker, world.audience.ledger)
     figures["clients"] = world.audience.figures()
     for member in world.cluster.members:
         figures[member.name] = {
@@ -315,9 +268,10 @@ def times_of(world):
 def run(world, names):
     """(figures, problems)"""
     world.cluster.start()
-    for member in world.cluster.members:
-        world.listeners += world.audience.join(member, CLIENTS - 1)
-        world.listeners += world.audience.join_from_start(member)
+    leader, follower = world.cluster.members
+    world.listeners += world.audience.join(leader, CLIENTS - 1)
+    world.listeners += world.audience.join_from_start(leader)
+    world.listeners += world.audience.join(follower, CLIENTS)
     world.audience.wait_count(world.listeners, WHILE_DOWN)
     problems = []
     try:
