@@ -53,6 +53,7 @@ SHOWS = [
     ("start-anywhere", True, "a follower that starts at any moment ends with the leader's log"),
     ("no-kafka-at-start", True, "no broker at start: nodes serve, and climb when it comes"),
     ("kafka-faults", True, "Kafka breaks in every way: nothing missing, and how long without data"),
+    ("zombie", True, "a leader that was frozen wakes up: what it wrote is fenced, nobody sees it"),
     ("rollback", True, "Kafka off and on by one key and SIGHUP, under load: nobody notices"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
