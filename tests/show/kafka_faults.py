@@ -4,7 +4,8 @@
 Both nodes come to a real broker through a forwarder that can be shut (forwarder.py), and each has
 ten clients. The broker is killed, frozen, restarted, put back to earlier data, silent, refused,
 lost, its disk full. While it is, data go on: the leader says `direct`, the follower `peer`; when it
-is back, both say `kafka`, and the topic holds what clients had.
+is back, both say `kafka`, and the topic holds what clients had. (Connections that are cut, or late
+for a moment, may pass without a word.)
 
 For every fault:
 - no client is told hello: one thing has failed, so nobody starts over;
@@ -39,6 +40,8 @@ RATE = int(os.environ.get("KAFKA_FAULTS_RATE", "400"))
 CLIENTS = 10  # of each node; one has everything from the stream's first message on
 WHILE_DOWN = 200  # messages that each client gets while the broker can't be used
 LONG_S = 12  # in the second round it lasts longer than what is written again for good measure
+LATE_S = 0.6
+WATCHED_S = 3  # after what was over at once
 BAR_MS = 1500
 FAIL_MS = 10 * BAR_MS
 DISK = 128 << 20
@@ -119,6 +122,13 @@ def shut(mode):
     return lambda world: world.door.set(mode)
 
 
+def be_late(world):
+    """For nearly as long as nodes wait for the broker."""
+    begun = time.monotonic()
+    world.door.set("lost")
+    wait_until(lambda: time.monotonic() - begun > LATE_S, "time passes")
+
+
 FAULTS = {
     "kill": (kill, begin_again),
     "freeze": (lambda world: world.broker.stop(), lambda world: world.broker.cont()),
@@ -127,8 +137,11 @@ FAULTS = {
     "silent": (shut("silent"), shut("pass")),
     "refused": (shut("refuse"), shut("pass")),
     "packets-lost": (shut("lost"), shut("pass")),
+    "cut": (shut("refuse"), shut("pass")),
+    "late": (be_late, shut("pass")),
     "full": (fill_up, make_room),
 }
+SHORT = ("cut", "late")  # over at once: nodes may leave Kafka for it, or not
 IN_SHORT = ["kill", "silent", "lost-tail"]
 NAMES = os.environ.get("KAFKA_FAULTS", " ".join(IN_SHORT if IN_CI else FAULTS)).split()
 
@@ -155,8 +168,8 @@ def says(member, role, wanted, up):
             for name, (is_so, should) in facts.items() if is_so != should]
 
 
-def wait_announced(world, table, up, since):
-    """Both nodes say so, and have told their clients."""
+def wait_announced(world, table, up, since, or_nothing=False):
+    """Both nodes say so, and have told their clients (or nothing has changed for these)."""
     for member in world.cluster.members:
         role = world.role(member)
         wrong = []
@@ -172,17 +185,22 @@ def wait_announced(world, table, up, since):
         source = table[role][0]
         world.audience.wait(
             lambda member=member, source=source: all(
-                one.sources and one.sources[-1][0] > since
-                and one.sources[-1][1]["source"] == source for one in world.of(member)),
+                told(one, since)[-1:] in ([source], [] if or_nothing else [source])
+                for one in world.of(member)),
             f"clients of {member.name} are told {source}")
+
+
+def told(listener, since):
+    """Sources that a client was told of since then. Who was told nothing has Kafka's data still."""
+    return [message["source"] for at, message in listener.sources if at > since]
 
 
 # ---- a fault ----
 
-def keep_down(world, long_since):
-    """Data go on meanwhile."""
+def keep_on(world, until):
+    """Data go on until then, and everybody gets some."""
     world.audience.wait_count(world.listeners, WHILE_DOWN)
-    while time.monotonic() < long_since:
+    while time.monotonic() < until:
         world.audience.wait_count(world.listeners, WHILE_DOWN)
 
 
@@ -192,22 +210,21 @@ def measure(world, name, begun):
         for one in world.of(member):
             silences = [ms for at, ms in list(one.silences) if at + ms / 1000 > begun]
             world.silences[name, world.role(member)].append(max(silences, default=0))
-            first = next(at for at, _ in one.sources if at > begun)
+            first = next((at for at, _ in one.sources if at > begun), begun)
             world.announced[name].append((first - begun) * 1000)
 
 
 def check_rest(world, name, begun):
     """[problems]: nobody began anew, and all clients of a node were told the same."""
     for member in world.cluster.members:
-        told = {tuple(message["source"] for at, message in one.sources if at > begun)
-                for one in world.of(member)}
-        if len(told) != 1:
-            yield f"{name}: clients of {member.name} were told different things: {told}"
+        words = {tuple(told(one, begun)) for one in world.of(member)}
+        if len(words) != 1:
+            yield f"{name}: clients of {member.name} were told different things: {words}"
         hellos = [one.hellos[-1][1] for one in world.of(member) if len(one.hellos) != 1]
         if hellos:
-            yield f"{name}: {len(hellos)} clients of {member.name} began anew: {hellos[0]}"
-            raise AssertionError(f"hello in {name}: {hellos[0]}")
-        say(f"kafka-faults: {name}: {member.name} was {' '.join(told.pop())}")
+            raise AssertionError(f"{name}: {len(hellos)} clients of {member.name} began anew: "
+                                 f"{hellos[0]}")
+        say(f"kafka-faults: {name}: {member.name} said {' '.join(words.pop()) or 'nothing'}")
 
 
 def run_fault(world, name, number):
@@ -215,11 +232,14 @@ def run_fault(world, name, number):
     hurt, heal = FAULTS[name]
     called = time.monotonic()
     begun = hurt(world) or called
-    wait_announced(world, DOWN, False, begun)
-    keep_down(world, begun + (LONG_S if number > 0 else 0))
+    if name not in SHORT:
+        wait_announced(world, DOWN, False, begun)
+        keep_on(world, begun + (LONG_S if number > 0 else 0))
     healed = time.monotonic()
     heal(world)
-    wait_announced(world, UP, True, healed)
+    if name in SHORT:
+        keep_on(world, healed + WATCHED_S)
+    wait_announced(world, UP, True, begun if name in SHORT else healed, name in SHORT)
     world.audience.wait_count(world.listeners, WHILE_DOWN)
     measure(world, name, begun)
     worst = {role: round(max(world.silences[name, role][-CLIENTS:])) for role in DOWN}
@@ -280,7 +300,7 @@ def run(world, names):
                 problems += run_fault(world, name, number)
         figures, found = finish(world)
         problems += found
-    except AssertionError as error:
+    except (AssertionError, OSError) as error:
         say("\n".join(member.log_tail(60) for member in world.cluster.members))
         figures = {}
         problems += [f"{type(error).__name__}: {error}", *world.audience.problems()[:3]]

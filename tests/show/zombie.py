@@ -188,7 +188,7 @@ def run(world):
         for number in range(ROUNDS):
             run_round(world, number, KINDS[number % len(KINDS)])
         figures, problems = finish(world)
-    except AssertionError as error:
+    except (AssertionError, OSError) as error:
         say("\n".join(f"{member.name}:\n{member.log_tail(60)}" for member in world.cluster.members))
         problems += [f"{type(error).__name__}: {error}", *world.audience.problems()[:3]]
     figures |= {"rounds": world.rounds, "fenced_counted": world.fenced, "hellos": world.hellos,
