@@ -80,6 +80,9 @@
            */
 
 /* stream */
+/* Epochs, numbers and positions that come from outside: 2^53 - 1, exact in any reader of JSON, and
+ * so far from the end of int64_t that sums of a few cannot overflow. */
+#define LIMIT_NUMBER INT64_C(9007199254740991)
 #define LIMIT_STREAM_ID 32
 #define LIMIT_SEGMENT (1 * MEBIBYTE)
 #define LIMIT_FRAME (2 * MEBIBYTE) /* one frame in a log: a record, or a batch of them */

@@ -87,7 +87,7 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Times a carrier was written to again from what it had accepted")                            \
     X(CARRIER_UP, "carrier_up", METRIC_GAUGE, "1: the carrier is reachable, by carrier")           \
     X(CARRIER_RTT, "carrier_rtt_seconds", METRIC_GAUGE,                                            \
-      "From writing a record to reading it back, by carrier")                                      \
+      "Of the last request or write that was answered, by carrier")                                \
     X(PEERS_REACHABLE, "peers_reachable", METRIC_GAUGE, "Other nodes that answer")                 \
     X(PEER_LINK, "peer_link_up", METRIC_GAUGE, "1: the leader's stream is read by a link")         \
     X(PEER_LINKS, "peer_link_attempts_total", METRIC_COUNTER, "Attempts at a link, by result")     \

@@ -3,6 +3,7 @@
 #include "cluster/replica_priv.h"
 
 #include "base/log.h"
+#include "stream/notes.h"
 
 struct slot *slot_of(struct replica *replica, const struct path *path)
 {
@@ -27,6 +28,12 @@ static bool is_deposed(const struct replica *replica, const char *stream, int64_
            epoch < journal_barrier_epoch(replica->log);
 }
 
+static bool is_sound(const struct peer_hello *hello)
+{
+    return hello->next >= 1 && hello->next <= LIMIT_NUMBER && hello->epoch >= 0 &&
+           hello->epoch <= LIMIT_NUMBER;
+}
+
 void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
 {
     struct path *peer = &replica->peer;
@@ -34,7 +41,7 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
                               .seq = hello->next - 1,
                               .record_epoch = hello->epoch,
                               .position = -1};
-    if (!replica->peer_wanted || replica->leading == LEADING || hello->next < 1 ||
+    if (!replica->peer_wanted || replica->leading == LEADING || !is_sound(hello) ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
     if (is_deposed(replica, from.stream, hello->epoch)) {
@@ -76,14 +83,14 @@ void replica_peer_snapshot_end(struct replica *replica, int64_t seq)
 static int64_t epoch_of(struct slice text)
 {
     static const char name[] = "\"epoch\":";
-    int64_t value = 0;
+    int64_t value;
     const char *at = memmem(text.data, text.size, name, sizeof name - 1);
     if (at == NULL)
         return 0;
-    for (at += sizeof name - 1; *at >= '0' && *at <= '9'; at++)
-        if (!int64_multiply(value, 10, &value) || !int64_add(value, *at - '0', &value))
-            return 0;
-    return value;
+    struct slice digits = {.data = at + sizeof name - 1};
+    while (digits.data[digits.size] >= '0' && digits.data[digits.size] <= '9')
+        digits.size++; /* a NUL stands behind the text */
+    return note_read_number(digits, &value) ? value : 0;
 }
 
 void replica_peer_record(struct replica *replica, struct slice text)
@@ -150,6 +157,12 @@ static void follow_carrier(struct replica *replica, struct slot *slot, const cha
     replica_set_mode(replica, REPLICA_FOLLOWER_CARRIER, reason);
 }
 
+static void follow_peer(struct replica *replica)
+{
+    replica_set_mode(replica, REPLICA_FOLLOWER_PEER,
+                     any_attached(replica) ? "the carriers are silent" : "no carrier is used");
+}
+
 static void follow_shadow(struct replica *replica)
 {
     struct slot *slot = slot_of(replica, replica->shadow_path);
@@ -158,7 +171,7 @@ static void follow_shadow(struct replica *replica)
     if (slot != NULL)
         follow_carrier(replica, slot, "");
     else
-        replica_set_mode(replica, REPLICA_FOLLOWER_PEER, "the carriers are silent");
+        follow_peer(replica);
     replica->changed = true;
 }
 
@@ -188,7 +201,7 @@ static void from_peer_to_carrier(struct replica *replica, struct slot *slot)
     if (slot->healthy_ns == 0)
         slot->healthy_ns = replica->now_ns;
     if (replica->now_ns - slot->healthy_ns >= replica->options.times.healthy * NS_PER_MS)
-        follow_carrier(replica, slot, "");
+        follow_carrier(replica, slot, "the leader is heard there again");
 }
 
 static void follow_live(struct replica *replica, struct slot *slot)
@@ -215,7 +228,7 @@ static void follow_silent(struct replica *replica)
         return;
     replica_want_peer(replica, replica->served);
     if (replica->peer_there && replica->peer.joined && replica->mode != REPLICA_FOLLOWER_PEER)
-        replica_set_mode(replica, REPLICA_FOLLOWER_PEER, "the carriers are silent");
+        follow_peer(replica);
 }
 
 static void count_loneliness(struct replica *replica, bool lonely)

@@ -226,14 +226,21 @@ static bool has_other_history(const struct replica *replica, const struct path *
            (epoch != 0 && reading->record_epoch != 0 && epoch != reading->record_epoch);
 }
 
+static void depose(struct replica *replica, const char *node, int64_t epoch)
+{
+    log_warn("cluster", log_text("msg", "deposed: another node writes now"), log_text("node", node),
+             log_int("epoch", epoch), log_int("own_epoch", replica->epoch));
+    replica->fenced = true;
+    leader_stop(replica);
+}
+
 /* A carrier has been read to its end, and this leadership does not write there yet. */
 static void lead_attach(struct replica *replica, struct slot *slot)
 {
     struct path *path = &slot->path;
     bool same = strcmp(path->reading.stream, journal_stream(replica->log)) == 0;
     if (path->reading.epoch > replica->epoch && (same || replica->owned)) {
-        replica->fenced = true;
-        leader_stop(replica);
+        depose(replica, path->leader, path->reading.epoch);
         return;
     }
     if (!same && path->newest >= replica->epoch)
@@ -315,7 +322,7 @@ static void lead_up(struct replica *replica)
         if (replica->mode != REPLICA_LEADER_CARRIER)
             pending_begin(replica);
         replica->home = slot;
-        replica_set_mode(replica, REPLICA_LEADER_CARRIER, "");
+        replica_set_mode(replica, REPLICA_LEADER_CARRIER, "what is written comes back");
         return;
     }
 }
@@ -346,15 +353,6 @@ void leader_tick(struct replica *replica)
 
 /* ---- others ---- */
 
-static void depose(struct replica *replica, const struct barrier *barrier)
-{
-    log_warn("cluster", log_text("msg", "deposed: another node writes now"),
-             log_text("node", barrier->node), log_int("epoch", barrier->epoch),
-             log_int("own_epoch", replica->epoch));
-    replica->fenced = true;
-    leader_stop(replica);
-}
-
 /* A newer barrier than all before it was read in a carrier. */
 void leader_barrier(struct replica *replica, struct slot *slot, const struct barrier *barrier)
 {
@@ -372,7 +370,7 @@ void leader_barrier(struct replica *replica, struct slot *slot, const struct bar
     if (barrier->epoch < replica->epoch)
         return;
     if (replica->leading == TAKE_BARRIER || replica->owned || slot->writer.active)
-        depose(replica, barrier);
+        depose(replica, barrier->node, barrier->epoch);
 }
 
 /* What is pending was delivered to nobody, and never will be by us. */

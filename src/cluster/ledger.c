@@ -26,20 +26,13 @@ struct ledger {
 struct ledger *ledger_create(void)
 {
     struct ledger *ledger = memory_alloc(sizeof *ledger);
-    ledger_clear(ledger);
+    memset(ledger->heads, 0xff, sizeof ledger->heads); /* NONE */
     return ledger;
 }
 
 void ledger_destroy(struct ledger *ledger)
 {
     memory_free(ledger);
-}
-
-void ledger_clear(struct ledger *ledger)
-{
-    ledger->count = 0;
-    ledger->forgotten_us = 0;
-    memset(ledger->heads, 0xff, sizeof ledger->heads);
 }
 
 static void unchain(struct ledger *ledger, uint32_t index)

@@ -17,7 +17,6 @@ struct ledger;
 
 struct ledger *ledger_create(void) MUST_CHECK;
 void ledger_destroy(struct ledger *ledger); /* NULL is a no-op */
-void ledger_clear(struct ledger *ledger);
 
 /* Clients were given it. own: by this node's own exchange connections, so it will be waited for. */
 void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, bool own);

@@ -25,6 +25,7 @@ struct replica *replica_create(const struct replica_options *options)
     replica->options = *options;
     replica->inlet = (struct inlet){.carrier.kind = &replica_inlet_kind, .replica = replica};
     replica->log = journal_create("", 1, options->retain);
+    journal_measure(replica->log);
     replica->pending = journal_create("", 1, LIMIT_PENDING);
     replica->sequencer = sequencer_create("none", 1, 0, 0, &replica->inlet.carrier);
     replica->ledger = ledger_create();
@@ -137,6 +138,7 @@ void replica_detach(struct replica *replica, size_t index)
     }
     slot->carrier = NULL;
     slot->path = (struct path){.barrier_position = -1};
+    replica->changed = true;
 }
 
 struct slot *replica_slot(struct replica *replica, bool alive)
@@ -227,7 +229,7 @@ void replica_set_mode(struct replica *replica, enum replica_mode mode, const cha
     log_info("cluster", log_text("msg", "mode"), log_text("mode", replica_mode_names[mode]),
              log_text("before", replica_mode_names[replica->mode]), log_text("reason", reason),
              log_text("stream", journal_stream(replica->log)),
-             log_int("epoch", journal_epoch(replica->log)),
+             log_int("epoch", journal_barrier_epoch(replica->log)),
              log_int("seq", journal_next(replica->log) - 1));
     replica->mode = mode;
     replica->mode_ns = replica->now_ns;
@@ -297,7 +299,8 @@ static const char *source_of(const struct replica *replica)
         for (size_t i = 0; i < REPLICA_CARRIERS; i++)
             if (replica->home == &replica->slots[i] && replica->slots[i].carrier != NULL)
                 return replica->slots[i].carrier->kind->name;
-        return "direct";
+        /* Nothing feeds a follower whose carrier is not used any more, until a peer does. */
+        return replica->mode == REPLICA_FOLLOWER_CARRIER ? "peer" : "direct";
     case REPLICA_FOLLOWER_PEER:
         return "peer";
     case REPLICA_STARTING:

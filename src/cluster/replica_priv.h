@@ -16,7 +16,6 @@
 
 #define NS_PER_MS INT64_C(1000000)
 #define WRITER_ID (2 * LIMIT_STREAM_ID)
-#define NODE_MAX 256
 #define SAMPLES 320 /* of what was written when: 12 s */
 
 /* Copied, and cut when it is too long. */
@@ -38,8 +37,8 @@ struct path {
     bool heard;       /* ever, since it was attached or opened */
     int64_t heard_ns; /* when a record or beacon came last */
     int64_t barrier_position;
-    int64_t newest;        /* epoch of anything that was read, also of what did not count */
-    char leader[NODE_MAX]; /* who writes, as it said */
+    int64_t newest;             /* epoch of anything that was read, also of what did not count */
+    char leader[LIMIT_NODE_ID]; /* who writes, as it said */
 };
 
 /* ---- writer.c ---- */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define TICK_MS 25
+#define MEASURE_NS INT64_C(1000000000)
 
 /* ---- time ---- */
 
@@ -26,11 +27,16 @@ static void replication_tick(void *context)
     struct replication *replication = context;
     replication_poll(replication);
     replica_tick(replication->replica);
+    if (replication->measured_ns + MEASURE_NS <= clock_monotonic_ns())
+        replication_measure(replication); /* what changes without a change of mode */
 }
 
 static void describe_kafka(const struct replication *replication, struct carrier_info *ret_info)
 {
-    *ret_info = (struct carrier_info){.state = CARRIER_FAILED, .error = "", .rtt_us = -1};
+    *ret_info = (struct carrier_info){.state = CARRIER_FAILED,
+                                      .since_us = replication->kafka_failed_us,
+                                      .error = replication->kafka_error.text,
+                                      .rtt_us = -1};
     if (replication->kafka != NULL)
         replication->kafka->kind->describe(replication->kafka, ret_info);
 }
@@ -58,6 +64,7 @@ void replication_measure(struct replication *replication)
     static const char *const roles[] = {"leader", "follower", "alone", "starting"};
     struct replica_info info;
     struct carrier_info kafka;
+    replication->measured_ns = clock_monotonic_ns();
     replica_describe(replication->replica, &info);
     describe_kafka(replication, &kafka);
     for (size_t i = 0; i < COUNT_OF(roles); i++)
@@ -66,6 +73,8 @@ void replication_measure(struct replication *replication)
     for (size_t i = 0; i < REPLICA_MODE_COUNT; i++)
         measure_one_of(METRIC_MODE, "mode", replica_mode_names[i], info.mode == i);
     measure_one_of(METRIC_CARRIER_UP, "carrier", "kafka", kafka.state == CARRIER_UP);
+    if (kafka.rtt_us >= 0)
+        metric_set(metric_series(METRIC_CARRIER_RTT, "carrier=\"kafka\""), kafka.rtt_us);
     metric_set(metric_series(METRIC_MODE_CHANGES, ""), (int64_t)info.changes);
     metric_set(metric_series(METRIC_REWRITES, ""), (int64_t)info.rewrites);
 }
@@ -196,14 +205,35 @@ bool replication_is_flushed(const struct replication *replication)
     return replica_is_flushed(replication->replica);
 }
 
+/* What can't be read changes nothing. */
+static int reopen_kafka(struct replication *replication, struct err *err)
+{
+    bool wanted = replication->options.settings->kafka.enabled;
+    if (wanted && kafka_check(replication, err) < 0)
+        return err->code;
+    kafka_close(replication);
+    return wanted ? kafka_open(replication, err) : 0;
+}
+
+static void reload_kafka(struct replication *replication)
+{
+    struct err *err = &replication->kafka_error;
+    *err = (struct err){0};
+    if (reopen_kafka(replication, err) == 0)
+        return;
+    replication->kafka_failed_us = clock_wall_us();
+    log_error("node",
+              log_text("msg", replication->kafka == NULL
+                                  ? "Kafka is not used"
+                                  : "the new settings of Kafka are not in force, the old ones are"),
+              log_text("error", err->text));
+}
+
 void replication_reload(struct replication *replication, const struct settings_reload *reload)
 {
-    struct err err = {0};
     if (!settings_reload_has(reload, "kafka."))
         return;
-    kafka_close(replication);
-    if (replication->options.settings->kafka.enabled && kafka_open(replication, &err) < 0)
-        log_error("node", log_text("msg", "Kafka is not used"), log_text("error", err.text));
+    reload_kafka(replication);
     replica_tick(replication->replica);
     replication->options.changed(replication->options.context);
 }
@@ -250,9 +280,12 @@ const char *replication_better(struct replication *replication)
     replica_describe(replication->replica, &info);
     if (!replication->options.settings->kafka.enabled || strcmp(info.source, "kafka") == 0)
         return NULL;
-    if (kafka.state == CARRIER_UP)
+    if (kafka.state == CARRIER_UP && info.leader)
         snprintf(replication->why, sizeof replication->why,
-                 "Kafka answers; it is used again when it has been healthy for 5 s");
+                 "Kafka answers; it is used when what is written has come back for 5 s");
+    else if (kafka.state == CARRIER_UP)
+        snprintf(replication->why, sizeof replication->why,
+                 "Kafka answers; it is used when a leader has been heard there for 5 s");
     else
         snprintf(replication->why, sizeof replication->why, "Kafka: %s",
                  kafka.error[0] == '\0' ? "no answer yet" : kafka.error);
@@ -266,7 +299,7 @@ void replication_fill_dependency(const struct replication *replication,
         [CARRIER_CONNECTING] = "connecting", [CARRIER_UP] = "up", [CARRIER_FAILED] = "down"};
     struct carrier_info kafka;
     describe_kafka(replication, &kafka);
-    if (replication->kafka != NULL)
+    if (replication->options.settings->kafka.enabled)
         *ret_kafka = (struct admin_dependency){.enabled = true,
                                                .state = states[kafka.state],
                                                .error = kafka.error,

@@ -64,6 +64,15 @@ static int open_with(struct replication *replication, const char *password, stru
     return 0;
 }
 
+int kafka_check(const struct replication *replication, struct err *err)
+{
+    char password[PASSWORD_MAX];
+    int result = read_password(replication->options.settings->kafka.password_file, password,
+                               sizeof password, err);
+    explicit_bzero(password, sizeof password);
+    return result < 0 ? result : 0;
+}
+
 int kafka_open(struct replication *replication, struct err *err)
 {
     char password[PASSWORD_MAX];

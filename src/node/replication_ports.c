@@ -179,11 +179,9 @@ struct publisher_past replication_past_of(struct replication *replication)
 
 /* ---- the leader's endpoint ---- */
 
-#define NAME_MAX_SIZE 256
-
 struct said { /* what hello and snapshot_end say; -1, "": nothing */
     char stream[LIMIT_STREAM_ID];
-    char node[NAME_MAX_SIZE];
+    char node[LIMIT_NODE_ID];
     int64_t epoch, next, seq;
     bool resumed;
 };

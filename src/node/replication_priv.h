@@ -18,9 +18,12 @@ struct replication {
     struct publisher_past past;     /* of the keeper */
     struct keeper *shadow_keeper;   /* owned, while there is a shadow; else NULL */
     struct journal *shadow_journal; /* the replica's */
-    struct carrier *kafka;          /* NULL: not enabled */
+    struct carrier *kafka;          /* NULL: not enabled, or see kafka_error */
+    struct err kafka_error;         /* why it could not be opened, at the last reload */
+    int64_t kafka_failed_us;        /* when, wall time */
     struct waker *waker;            /* a carrier has something */
     struct timer *tick;
+    int64_t measured_ns; /* when the metrics were set */
     struct peers *peers; /* NULL: none */
     struct proxy *proxy; /* NULL: none */
     const char *nodes[LIMIT_PEERS + 1];
@@ -28,7 +31,7 @@ struct replication {
     /* who led, as this node saw it; oldest first */
     struct leadership {
         int64_t epoch, from_us;
-        char node[256];
+        char node[LIMIT_NODE_ID];
         char reason[64];
     } led[LIMIT_LEADERSHIPS];
     size_t led_count;
@@ -50,6 +53,8 @@ struct peer_reader replication_peer_reader(struct replication *replication);
 
 /* ---- replication_kafka.c ---- */
 
+/* Whether what the settings name can be read. */
+int kafka_check(const struct replication *replication, struct err *err) MUST_CHECK;
 int kafka_open(struct replication *replication, struct err *err) MUST_CHECK;
 void kafka_close(struct replication *replication);
 void kafka_settle(void); /* its threads end before the process does, if they end soon */

@@ -27,7 +27,8 @@ struct journal {
         journal_listener_fn *function;
         void *context;
     } listeners[LISTENERS_MAX];
-    struct metric *fenced, *repeated, *early, *bytes, *sequence;
+    struct metric *fenced, *repeated, *early;
+    struct metric *bytes, *sequence; /* NULL: not measured */
 };
 
 static void journal_name(struct journal *journal, const char *stream)
@@ -47,9 +48,22 @@ struct journal *journal_create(const char *stream, int64_t first, size_t retain)
     journal->fenced = metric_series(METRIC_FENCED, "");
     journal->repeated = metric_series(METRIC_REPEATED, "");
     journal->early = metric_series(METRIC_EARLY, "");
+    return journal;
+}
+
+static void journal_gauge(const struct journal *journal)
+{
+    if (journal->bytes == NULL)
+        return;
+    metric_set(journal->bytes, (int64_t)frame_log_held(journal->log));
+    metric_set(journal->sequence, journal_next(journal) - 1);
+}
+
+void journal_measure(struct journal *journal)
+{
     journal->bytes = metric_series(METRIC_LOG_BYTES, "");
     journal->sequence = metric_series(METRIC_SEQUENCE, "");
-    return journal;
+    journal_gauge(journal);
 }
 
 void journal_destroy(struct journal *journal)
@@ -77,8 +91,7 @@ static void journal_count(struct journal *journal, enum journal_verdict verdict)
 {
     switch (verdict) {
     case JOURNAL_ACCEPTED:
-        metric_set(journal->bytes, (int64_t)frame_log_held(journal->log));
-        metric_set(journal->sequence, journal_next(journal) - 1);
+        journal_gauge(journal);
         return;
     case JOURNAL_FENCED:
         metric_add(journal->fenced, 1);
@@ -101,7 +114,7 @@ void journal_restart(struct journal *journal, const char *stream, int64_t first)
     journal->barrier = 0;
     journal->epoch_count = 0;
     frame_log_restart(journal->log, first);
-    journal_count(journal, JOURNAL_ACCEPTED);
+    journal_gauge(journal);
 }
 
 void journal_behind(struct journal *journal, int64_t epoch)
@@ -118,7 +131,7 @@ void journal_take(struct journal *journal, struct journal *other)
     journal->epoch_count = other->epoch_count;
     memcpy(journal->epochs, other->epochs, other->epoch_count * sizeof other->epochs[0]);
     frame_log_take(journal->log, other->log);
-    journal_count(journal, JOURNAL_ACCEPTED);
+    journal_gauge(journal);
     memory_free(other);
 }
 

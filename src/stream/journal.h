@@ -31,6 +31,10 @@ typedef void journal_listener_fn(void *context, const struct record *record);
 struct journal *journal_create(const char *stream, int64_t first, size_t retain) MUST_CHECK;
 void journal_destroy(struct journal *journal); /* no cursor may be left */
 
+/* Its bytes and its last number are the node's gauges from now on. Others of the same process (what
+ * is pending, a shadow) are not measured. */
+void journal_measure(struct journal *journal);
+
 void journal_listen(struct journal *journal, journal_listener_fn *listener,
                     void *context); /* at most 4 */
 

@@ -3,6 +3,7 @@
 #include "stream/journal.h"
 
 #include "base/frame.h"
+#include "base/metrics.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -332,6 +333,43 @@ static void becomes_what_another_is(void **state)
     journal_destroy(journal);
 }
 
+static void one_of_a_process_is_measured(void **state)
+{
+    (void)state;
+    struct metric *sequence = metric_series(METRIC_SEQUENCE, "");
+    struct metric *bytes = metric_series(METRIC_LOG_BYTES, "");
+    struct journal *journal = filled(10, 100, 0);
+    journal_measure(journal);
+    assert_int_equal(metric_value(sequence), 10);
+    int64_t held = metric_value(bytes);
+    assert_true(held >= 1000);
+    struct journal *pending = filled(20, 100, 0); /* says nothing */
+    assert_int_equal(metric_value(sequence), 10);
+    assert_int_equal(metric_value(bytes), held);
+    journal_take(journal, pending);
+    assert_int_equal(metric_value(sequence), 20);
+    journal_destroy(journal);
+}
+
+/* Tokens of the last record before the first one are honoured: who has it lacks nothing. */
+static void knows_the_epoch_before_its_first(void **state)
+{
+    (void)state;
+    struct journal *journal = journal_create(STREAM, 8, 0);
+    assert_int_equal(journal_epoch_at(journal, 7), 0);
+    journal_behind(journal, 0); /* not known */
+    assert_int_equal(journal_epoch_at(journal, 7), 0);
+    journal_behind(journal, 3);
+    assert_int_equal(journal_epoch_at(journal, 7), 3);
+    assert_int_equal(journal_epoch_at(journal, 6), 0);
+    assert_int_equal(journal_epoch(journal), 3);
+    journal_barrier(journal, STREAM, 5);
+    assert_int_equal(append(journal, 5, 8), JOURNAL_ACCEPTED);
+    assert_int_equal(journal_epoch_at(journal, 7), 3);
+    assert_int_equal(journal_epoch_at(journal, 8), 5);
+    journal_destroy(journal);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +382,8 @@ int main(void)
         cmocka_unit_test(listeners_hear_accepted_records_only),
         cmocka_unit_test(begins_anew_under_another_name),
         cmocka_unit_test(becomes_what_another_is),
+        cmocka_unit_test(one_of_a_process_is_measured),
+        cmocka_unit_test(knows_the_epoch_before_its_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

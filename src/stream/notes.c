@@ -44,7 +44,8 @@ bool note_is_name(struct slice text)
 bool note_read_number(struct slice text, int64_t *ret_value)
 {
     uint64_t value;
-    if ((text.size > 1 && text.data[0] == '0') || !slice_to_uint64(text, INT64_MAX, &value))
+    if ((text.size > 1 && text.data[0] == '0') ||
+        !slice_to_uint64(text, (uint64_t)LIMIT_NUMBER, &value))
         return false;
     *ret_value = (int64_t)value;
     return true;
@@ -277,13 +278,10 @@ static bool read_checkpoint(struct slice text, struct checkpoint *ret_checkpoint
 
 /* ---- the notes ---- */
 
-/* FNV-1a: texts that differ never add up to the same, for all that matters here. */
+/* Texts that differ never add up to the same, for all that matters here. */
 int64_t state_sum(const struct state_note *state)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < state->text.size; i++)
-        hash = (hash ^ (unsigned char)state->text.data[i]) * UINT64_C(1099511628211);
-    return (int64_t)(hash & STATE_SUM_MASK);
+    return (int64_t)(slice_hash(state->text) & STATE_SUM_MASK);
 }
 
 int64_t state_sum_add(int64_t sum, int64_t more)

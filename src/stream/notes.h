@@ -43,7 +43,7 @@ bool note_is_stream(struct slice text) MUST_CHECK;
  * quote and no backslash. */
 bool note_is_name(struct slice text) MUST_CHECK;
 
-/* Decimal, 0 to INT64_MAX, without sign and leading zeros. */
+/* Decimal, 0 to LIMIT_NUMBER, without sign and leading zeros. */
 bool note_read_number(struct slice text, int64_t *ret_value) MUST_CHECK;
 
 /* UTF-8 (RFC 3629) without control characters (below 0x20): can be put into a frame of text and

@@ -87,19 +87,23 @@ static void the_longest_fit_the_limit(void **state)
     struct buffer out;
     struct note_beacon note;
     char node[LIMIT_NODE_ID] = {0};
-    struct checkpoint far = {
-        "tw-0123456789abcdef0123456789ab", INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
+    struct checkpoint far = {"tw-0123456789abcdef0123456789ab",
+                             LIMIT_NUMBER,
+                             LIMIT_NUMBER,
+                             LIMIT_NUMBER,
+                             LIMIT_NUMBER,
+                             LIMIT_NUMBER};
     memset(node, 'n', sizeof node - 1);
-    struct beacon beacon = {.node = node, .now = far, .start = far, .barrier = INT64_MAX};
+    struct beacon beacon = {.node = node, .now = far, .start = far, .barrier = LIMIT_NUMBER};
     buffer_init(&out, LIMIT_NOTE);
     note_write_beacon(&beacon, &out);
     assert_false(out.overflowed);
     assert_true(note_read_beacon(buffer_slice(&out), &note));
-    assert_int_equal(note.beacon.start.position, INT64_MAX);
+    assert_int_equal(note.beacon.start.position, LIMIT_NUMBER);
     buffer_clear(&out);
     note_write_barrier(&(struct barrier){.stream = far.stream,
-                                         .epoch = INT64_MAX,
-                                         .start = INT64_MAX,
+                                         .epoch = LIMIT_NUMBER,
+                                         .start = LIMIT_NUMBER,
                                          .writer = node,
                                          .node = node},
                        &out);
@@ -143,7 +147,7 @@ static void bad_barriers_are_refused(void **state)
         NOTE("\"stream\":\"s\",\"epoch\":4.0"),
         NOTE("\"stream\":\"s\",\"epoch\":4e1"),
         NOTE("\"stream\":\"s\",\"epoch\":\"4\""),
-        NOTE("\"stream\":\"s\",\"epoch\":9223372036854775808"),
+        NOTE("\"stream\":\"s\",\"epoch\":9007199254740992"),
         NOTE("\"stream\":\"s\",\"epoch\":4,\"epoch\":4"),
         NOTE("\"stream\":\"s\",\"epoch\":4,\"start\":-1"),
         NOTE("\"stream\":\"s\",\"epoch\":4,\"start\":null"),

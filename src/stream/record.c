@@ -2,6 +2,8 @@
 /* The head of our own messages, as sequencer.c and market/encode.c write it. */
 #include "stream/record.h"
 
+#include "stream/notes.h"
+
 /* Takes `literal` from the front of the rest. */
 static bool take(struct slice *rest, struct slice literal)
 {
@@ -26,17 +28,13 @@ static bool take_text(struct slice *rest, struct slice *ret_text)
 
 static bool take_seq(struct slice *rest, int64_t *ret_seq)
 {
-    int64_t value = 0;
-    size_t size = 0;
-    while (size < rest->size && rest->data[size] >= '0' && rest->data[size] <= '9') {
-        if (!int64_multiply(value, 10, &value) || !int64_add(value, rest->data[size] - '0', &value))
-            return false;
-        size++;
-    }
-    rest->data += size;
-    rest->size -= size;
-    *ret_seq = value;
-    return size > 0 && value >= 1;
+    struct slice digits = {.data = rest->data};
+    while (digits.size < rest->size && rest->data[digits.size] >= '0' &&
+           rest->data[digits.size] <= '9')
+        digits.size++;
+    rest->data += digits.size;
+    rest->size -= digits.size;
+    return note_read_number(digits, ret_seq) && *ret_seq >= 1;
 }
 
 static bool make_key(struct slice exchange, struct slice symbol, char ret_key[LIMIT_KEY],

@@ -63,5 +63,6 @@ struct token {
     int64_t seq;
 };
 
-/* Strict: no signs, no leading zeros, epoch >= 1, seq >= 0. */
+/* Strict: no signs, no leading zeros (one message has one token), epoch >= 1, seq >= 0, neither
+ * over LIMIT_NUMBER. */
 bool token_read(struct slice text, struct token *ret_token) MUST_CHECK;
