@@ -25,8 +25,9 @@ struct forms {
     struct form_log logs[FORM_COUNT];
     struct ws_deflater *deflater; /* NULL until somebody asks for it */
     struct timer *cut;
-    struct buffer text; /* the batch under way */
-    int64_t text_next;  /* the seq behind it */
+    char stream[LIMIT_STREAM_ID]; /* of what is in the logs */
+    struct buffer text;           /* the batch under way */
+    int64_t text_next;            /* the seq behind it */
     struct buffer frame;
 };
 
@@ -107,6 +108,8 @@ static bool forms_batch(const struct forms *forms)
 void forms_add(struct forms *forms, const struct record *record)
 {
     uint32_t wait_ms = forms->gateway->options.batch_interval_ms;
+    if (strcmp(record->stream, forms->stream) != 0)
+        return; /* of a new content, and the order to start over comes next */
     if (forms->logs[FORM_DEFLATE].users > 0)
         forms_publish(forms, FORM_DEFLATE, record->text, record->seq + 1);
     if (!forms_batch(forms))
@@ -153,10 +156,19 @@ void forms_leave(struct forms *forms, enum form form)
     timer_stop(forms->cut);
 }
 
+static void forms_name(struct forms *forms)
+{
+    const char *stream = journal_stream(forms->gateway->options.journal);
+    bool fits = slice_copy(slice_of(stream), forms->stream, sizeof forms->stream);
+    assert(fits);
+    (void)fits;
+}
+
 void forms_start_over(struct forms *forms)
 {
     int64_t next = journal_next(forms->gateway->options.journal);
     forms_cut(forms);
+    forms_name(forms);
     for (enum form form = FORM_PLAIN; form < FORM_COUNT; form++)
         if (forms->logs[form].users > 0)
             frame_log_restart(forms->logs[form].log, next);
@@ -178,6 +190,7 @@ struct forms *forms_create(struct gateway *gateway)
 {
     struct forms *forms = memory_alloc(sizeof *forms);
     forms->gateway = gateway;
+    forms_name(forms);
     forms->cut = timer_create_on(gateway->options.loop, forms_on_cut, forms);
     buffer_init(&forms->text, LIMIT_FRAME);
     buffer_init(&forms->frame, LIMIT_FRAME);
