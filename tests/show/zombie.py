@@ -35,7 +35,8 @@ RATE = int(os.environ.get("ZOMBIE_RATE", "400"))
 KINDS = ("held", "held-long", "plain")
 CLIENTS = 5  # of each node
 MESSAGES = 200  # that each client gets, whenever it should get some
-HELD_S = {"held": 0, "held-long": 0.45}  # and until there are some bytes
+HELD_S = {"held": 0, "held-long": 0.45}
+HELD_BYTES = 2000  # more than requests without records have
 DIRECT_S = 0.7  # who is held back for longer may have turned direct, and then it is another case
 TRIES = 20  # of freezing it in time
 
@@ -72,8 +73,8 @@ def freeze(world, member, kind):
         begun = time.monotonic()
         if kind != "plain":
             door.set("hold")
-            wait_until(lambda: door.held() > 0 and time.monotonic() - begun >= HELD_S[kind],
-                       "bytes held back")
+            wait_until(lambda: door.held() >= HELD_BYTES
+                       and time.monotonic() - begun >= HELD_S[kind], "bytes held back")
         member.freeze()
         wait_frozen(member.node.pid)
         late = time.monotonic() - begun >= DIRECT_S
