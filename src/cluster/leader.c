@@ -243,6 +243,11 @@ static void lead_attach(struct replica *replica, struct slot *slot)
         depose(replica, path->leader, path->reading.epoch);
         return;
     }
+    if (!same && path->newest >= replica->epoch && replica->owned) {
+        /* This stream has been in a carrier: others may have gone on with it, in any epoch. */
+        lead_fresh(replica, "what the carrier holds can't be read");
+        return;
+    }
     if (!same && path->newest >= replica->epoch)
         raise_epoch(replica, path->newest + 1);
     if (same && has_other_history(replica, path)) {
