@@ -229,7 +229,8 @@ static void peer_hello(void *context, struct slice message)
 {
     struct replication *replication = context;
     struct said said;
-    if (!read_said(message, &said) || said.next < 1 || said.epoch < 0 || said.stream[0] == '\0') {
+    if (!read_said(message, &said) || said.next < 1 || said.next > LIMIT_NUMBER || said.epoch < 0 ||
+        said.epoch > LIMIT_NUMBER || said.stream[0] == '\0') {
         log_warn("node", log_text("msg", "the leader's hello can't be read"));
         return;
     }

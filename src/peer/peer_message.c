@@ -2,6 +2,8 @@
 /* Looks at the first few dozen bytes, and at the last one. */
 #include "peer/peer_message.h"
 
+#include "base/limits.h"
+
 #define TYPE_MAX 32
 
 static const struct {
@@ -44,7 +46,7 @@ static bool take_seq(struct slice rest, int64_t *ret_seq)
         size++;
     if (size == rest.size || (rest.data[size] != ',' && rest.data[size] != '}') ||
         rest.data[0] == '0' ||
-        !slice_to_uint64((struct slice){.data = rest.data, .size = size}, INT64_MAX - 1, &seq))
+        !slice_to_uint64((struct slice){.data = rest.data, .size = size}, LIMIT_NUMBER, &seq))
         return false;
     *ret_seq = (int64_t)seq;
     return true;
