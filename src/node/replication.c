@@ -280,7 +280,10 @@ const char *replication_better(struct replication *replication)
     replica_describe(replication->replica, &info);
     if (!replication->options.settings->kafka.enabled || strcmp(info.source, "kafka") == 0)
         return NULL;
-    if (kafka.state == CARRIER_UP && info.leader)
+    if (info.fenced)
+        snprintf(replication->why, sizeof replication->why,
+                 "this node was deposed: it leads again when it is restarted");
+    else if (kafka.state == CARRIER_UP && info.leader)
         snprintf(replication->why, sizeof replication->why,
                  "Kafka answers; it is used when what is written has come back for 5 s");
     else if (kafka.state == CARRIER_UP)
