@@ -3,7 +3,8 @@
 
 The leader works under load. A follower starts at random moments: together with the leader, when the
 leader has just come back (a new epoch), when the exchanges have just come back (a burst), when the
-broker stands still, in between. Each time
+broker stands still, in between. One market of each exchange is quiet nearly from the beginning: who
+starts later can know of it by the leader's states alone. Each time
 
 - snapshots of both nodes that hold up to the same seq must be the same bytes, message by message;
 - what its clients get from then on is what the leader's get;
@@ -33,10 +34,12 @@ RATE = 500
 TRIES = 12  # until snapshots of both nodes are of the same seq
 SNAPSHOT_AGE_S = 0.55
 QUIET_S = 10
+QUIET_MS = 3600 * 1000
 LIVE = 200  # messages after each start
 TOKEN_AGES_S = (0, 1, 5, 15, 30, 45, 60)
 OUTAGE_MS = 1500
 SEED = 20261124
+QUIET = {"binance": "SOL-USDT", "upbit": "SOL-KRW", "bithumb": "SOL-KRW"}
 KINDS = ["together", "leader restarted", "leader killed", "burst", "between", "broker frozen",
          "between", "between"]
 
@@ -84,7 +87,7 @@ class Moments:
         self.reference = None
         self.took_ms, self.problems = {}, []
         self.snapshots, self.snapshot_messages = collections.Counter(), 0
-        self.orders_differ = 0
+        self.orders_differ, self.quiet, self.quiet_trades = 0, False, None
 
     # -- moments --
 
@@ -97,6 +100,19 @@ class Moments:
         self.reference = Reference(self.audience, self.leader)
         self.follower.ready()
         self.check("together, empty topic", begun)
+        self.quieten()
+
+    def quieten(self):
+        """As soon as a trade of theirs has come: for as long as this may take."""
+        def traded():
+            found = {(message["exchange"], message["symbol"]) for message in map(
+                self.audience.ledger.read, self.audience.ledger.texts())
+                if message["type"] == "trade"}
+            return set(QUIET.items()) <= found
+        self.audience.wait(traded, f"trades of {QUIET}")
+        for exchange, symbol in QUIET.items():
+            self.cluster.simulator.fault("halt", exchange, symbol=symbol, ms=QUIET_MS)
+        self.quiet = True
 
     def restart_leader(self, kill):
         self.reference.leave()
@@ -136,6 +152,8 @@ class Moments:
             self.follower.wait_source("peer")
             self.broker.cont()
         self.check(kind, begun)
+        say(f"start-anywhere: {kind}: serves after {self.took_ms[kind][-1]} ms; "
+            f"{self.problems[-1:]}")
 
     # -- what must be so then --
 
@@ -177,6 +195,7 @@ class Moments:
                 theirs, ours = clients
                 if ours.snapshot[-1] == theirs.snapshot[-1]:
                     self.compare_pair(kind, ours, theirs)
+                    self.look_at_quiet(kind, ours)
                     self.snapshots["quiet" if quiet else "under load"] += 1
                     self.snapshot_messages += len(ours.snapshot)
                     return clients
@@ -189,6 +208,18 @@ class Moments:
         """A node gives the one that it has to whoever joins within half a second."""
         begun = time.monotonic()
         self.audience.wait(lambda: time.monotonic() - begun > SNAPSHOT_AGE_S, "half a second")
+
+    def look_at_quiet(self, kind, client):
+        """The last trades of the quiet markets: nothing new comes of them."""
+        trades = set()
+        for message in map(json.loads, client.snapshot):
+            if message["type"] == "trade" and QUIET[message["exchange"]] == message["symbol"]:
+                trades.add((message["exchange"], message["id"]))
+        if self.quiet_trades is None and self.quiet:
+            self.quiet_trades = trades
+        if self.quiet and (trades != self.quiet_trades or len(trades) != len(QUIET)):
+            self.problems.append(f"{kind}: the last trades of {QUIET} are {trades}; they were "
+                                 f"{self.quiet_trades}")
 
     def compare_pair(self, kind, ours, theirs):
         if ours.snapshot == theirs.snapshot:
@@ -232,6 +263,8 @@ class Moments:
             target = self.reference.listener.seq
             self.audience.wait(lambda it=client, to=target: it.seq >= to, "what came since then")
             honoured.append({"age_s": round(age, 1), "messages": client.count})
+            self.problems += self.audience.forget([client])
+        self.follower.stop()
         return honoured
 
 
@@ -239,12 +272,13 @@ def run(broker, cluster, audience):
     moments = Moments(broker, cluster, audience)
     moments.first()
     kinds = (KINDS * (MOMENTS // len(KINDS) + 1))[:MOMENTS - 1]
-    for at, kind in enumerate(sorted(kinds, key=["together", "leader restarted", "leader killed",
-                                                 "burst", "broker frozen", "between"].index)):
+    between = kinds.count("between")
+    kinds = sorted((kind for kind in kinds if kind != "between"), key=KINDS.index)
+    for kind in kinds + ["between"] * (between // 2):
         moments.moment(kind)
-        say(f"start-anywhere: {at + 2} of {MOMENTS}, {kind}: serves after "
-            f"{moments.took_ms[kind][-1]} ms; {moments.problems[-1:]}")
     tokens = moments.old_tokens()
+    for _ in range(between - between // 2):  # by now the first minute's records are left out
+        moments.moment("between")
     cluster.halt()
     audience.quiet = True
     audience.wait_all_at_end(cluster)
