@@ -24,13 +24,13 @@ void alone_begin(struct replica *replica)
     replica->left_seq = journal_next(replica->log) - 1;
     replica->left_us = ports->wall_us(ports->context);
     replica->epoch = 1;
-    replica->epoch_first = replica->left_seq + 1;
     replica->home = NULL;
     replica->writing = true;
     log_rename(replica, replica->epoch);
+    replica->epoch_first = journal_next(replica->log);
     replica_set_mode(replica, REPLICA_ALONE, "no leader is to be found");
     sequencer_begin(replica->sequencer, journal_stream(replica->log), replica->epoch, 0,
-                    replica->left_seq);
+                    replica->epoch_first - 1);
     enum carrier_result result = sequencer_open_epoch(replica->sequencer, replica->options.node,
                                                       ports->wall_us(ports->context));
     assert(result == CARRIER_TAKEN);

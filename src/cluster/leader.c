@@ -69,6 +69,7 @@ static void lead_fresh(struct replica *replica, const char *reason)
     replica->epoch = newest + 1;
     replica->leading = LEADING;
     replica->owned = false;
+    replica->usurped = false;
     replica->home = NULL;
     replica_drop_peer(replica);
     log_rename(replica, replica->epoch);
@@ -171,6 +172,8 @@ static void take_reading(struct replica *replica)
     }
     if (slot->path.reading.stream[0] == '\0') {
         lead_fresh(replica, "the carrier holds no stream");
+    } else if (slot->path.reading.seq > LIMIT_NUMBER / 2) {
+        lead_fresh(replica, "the carrier's numbers have been driven up");
     } else if (!slot->path.joined) {
         slot_begin_anew(slot);
     } else if (!writer_can_fill(slot)) {
@@ -278,6 +281,11 @@ static bool belongs_to_others(const struct replica *replica, const struct path *
 
 static void lead_write(struct replica *replica)
 {
+    if (replica->usurped) {
+        log_error("cluster", log_text("msg", "somebody else writes in this epoch"),
+                  log_int("epoch", replica->epoch));
+        lead_fresh(replica, "somebody else writes in this epoch");
+    }
     for (size_t i = 0; i < REPLICA_CARRIERS && replica->leading == LEADING; i++) {
         struct slot *slot = &replica->slots[i];
         bool readable = slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up;

@@ -52,10 +52,24 @@ static void path_misfit(struct path *path)
     path->unfit = true;
 }
 
+/* Our own numbers come back with other bytes: nothing of it goes to anybody by us. */
+static bool is_usurped(struct replica *replica, struct path *path, const struct record *record)
+{
+    struct slot *slot = slot_of(replica, path);
+    if (replica->leading != LEADING || slot == NULL || !slot->writer.active ||
+        writer_wrote(slot, record))
+        return false;
+    replica->usurped = true;
+    path_misfit(path);
+    return true;
+}
+
 /* The path has accepted it; the log is of the same stream. */
 static void path_hold(struct replica *replica, struct path *path, const struct record *record)
 {
     int64_t next = journal_next(replica->log);
+    if (is_usurped(replica, path, record))
+        return;
     if (record->seq > next) {
         path_misfit(path);
     } else if (record->seq < next) {

@@ -57,14 +57,19 @@ struct round {
     int64_t out_sum, back_sum; /* state_sum: of what went out, and of what came back */
 };
 
+/* A place in the log or in what is pending. */
+struct place {
+    bool in_pending;
+    struct cursor cursor;
+};
+
 struct writer {      /* of one carrier */
     bool active;     /* this node writes there */
     int64_t next;    /* seq to be written next */
     int64_t barrier; /* the newest epoch whose barrier was written or read there */
     int64_t progress_ns;
-    int64_t refill_seq; /* after a break: from here on; 0: no break */
-    bool in_pending;
-    struct cursor cursor;
+    int64_t refill_seq;        /* after a break: from here on; 0: no break */
+    struct place place, check; /* of what is written next, and of what comes back next */
     /* notes.c */
     int64_t beacon_ns;
     struct round round; /* of states */
@@ -133,6 +138,7 @@ struct replica {
     bool fenced, owned; /* owned: our barrier was read in a carrier, in this leadership */
     int64_t epoch_floor, epoch;
     int64_t epoch_first; /* seq of the `epoch` record */
+    bool usurped;        /* somebody else has written in this epoch */
     bool barrier_read;   /* ours, that was waited for */
     int64_t take_ns, barrier_ns;
     struct slot *home; /* whose carrier is taken over, or carries */
@@ -204,6 +210,8 @@ void writer_start(struct slot *slot, int64_t next);
 void writer_stop(struct slot *slot);
 void writer_pump(struct slot *slot);
 void writer_tick(struct slot *slot);
+/* The record is what this leader has written under its name. */
+bool writer_wrote(struct slot *slot, const struct record *record);
 void writer_progress(struct slot *slot);            /* its path's q moved */
 bool writer_can_fill(const struct slot *slot);      /* the log still holds what the carrier lacks */
 void writer_forget_places(struct replica *replica); /* before a log changes under them */

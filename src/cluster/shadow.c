@@ -125,7 +125,9 @@ void log_rename(struct replica *replica, int64_t epoch)
     snprintf(stream, sizeof stream, "tw-%016llx", (unsigned long long)id);
     shadow_drop(replica);
     writer_forget_places(replica);
-    journal_restart(replica->log, stream, journal_next(replica->log));
+    /* A stream may begin anywhere; numbers that somebody has driven up begin anew. */
+    int64_t next = journal_next(replica->log);
+    journal_restart(replica->log, stream, next > LIMIT_NUMBER / 2 ? 1 : next);
     journal_barrier(replica->log, stream, epoch);
     replica->served = true;
     replica->whole = true; /* whatever is known goes on being known */

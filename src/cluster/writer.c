@@ -87,8 +87,9 @@ void pending_deliver(struct replica *replica)
 
 void pending_read_back(struct replica *replica, const struct record *record)
 {
+    uint64_t size = record->text.size;
     if (replica->mode == REPLICA_LEADER_CARRIER)
-        replica->pending_bytes -= record->text.size;
+        replica->pending_bytes -= size < replica->pending_bytes ? size : replica->pending_bytes;
 }
 
 int64_t replica_written(const struct replica *replica)
@@ -101,28 +102,46 @@ int64_t replica_written(const struct replica *replica)
 
 /* ---- reading again what is to be written ---- */
 
+static void places_detach(struct writer *writer)
+{
+    cursor_detach(&writer->place.cursor);
+    cursor_detach(&writer->check.cursor);
+}
+
 void writer_forget_places(struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
-        cursor_detach(&replica->slots[i].writer.cursor);
+        places_detach(&replica->slots[i].writer);
 }
 
-/* The record `next`, from the log or from what is pending. False: neither holds it. */
-static bool writer_read(struct slot *slot, struct record *ret_record)
+/* The record `seq`, from the log or from what is pending, at a place that is kept for the next one.
+ * False: neither holds it. */
+static bool read_own(struct replica *replica, struct place *place, int64_t seq,
+                     struct record *ret_record)
 {
-    struct replica *replica = slot->replica;
-    struct writer *writer = &slot->writer;
-    bool in_pending = writer->next >= journal_next(replica->log);
+    bool in_pending = seq >= journal_next(replica->log);
     struct journal *from = in_pending ? replica->pending : replica->log;
-    bool placed = writer->cursor.segment != NULL && writer->in_pending == in_pending &&
-                  writer->cursor.seq == writer->next && !cursor_lost(&writer->cursor);
+    bool placed = place->cursor.segment != NULL && place->in_pending == in_pending &&
+                  place->cursor.seq == seq && !cursor_lost(&place->cursor);
     if (!placed) {
-        cursor_detach(&writer->cursor);
-        writer->in_pending = in_pending;
-        if (!cursor_attach(&writer->cursor, from, writer->next))
+        cursor_detach(&place->cursor);
+        place->in_pending = in_pending;
+        if (!cursor_attach(&place->cursor, from, seq))
             return false;
     }
-    return journal_read(from, &writer->cursor, &replica->scratch, replica->key, ret_record);
+    return journal_read(from, &place->cursor, &replica->scratch, replica->key, ret_record);
+}
+
+bool writer_wrote(struct slot *slot, const struct record *record)
+{
+    struct replica *replica = slot->replica;
+    struct record own;
+    if (record->seq > replica_written(replica))
+        return false;
+    if (record->epoch != replica->epoch || record->seq < journal_first(replica->log))
+        return true; /* of before, or no longer known */
+    return read_own(replica, &slot->writer.check, record->seq, &own) &&
+           slice_equal(own.text, record->text);
 }
 
 /* ---- writing ---- */
@@ -160,7 +179,7 @@ void writer_pump(struct slot *slot)
         return;
     int64_t last = replica_written(replica), turn = writer->next + LIMIT_WINDOW;
     while (writer->next <= last && writer->next < turn && writer_has_room(slot)) {
-        if (!writer_read(slot, &record))
+        if (!read_own(replica, &writer->place, writer->next, &record))
             return; /* it fell out of the log: writer_can_fill says so */
         bool taken = record.epoch <= writer->barrier || write_barrier_of(slot, &record);
         if (!taken || slot->carrier->kind->write(slot->carrier, &record) != CARRIER_TAKEN)
@@ -184,7 +203,7 @@ void writer_start(struct slot *slot, int64_t next)
 void writer_stop(struct slot *slot)
 {
     slot->writer.active = false;
-    cursor_detach(&slot->writer.cursor);
+    places_detach(&slot->writer);
     if (slot->carrier != NULL)
         slot->carrier->kind->forget(slot->carrier);
 }
@@ -226,7 +245,7 @@ static void writer_rewind(struct slot *slot, int64_t next, const char *why)
     log_info("cluster", log_text("msg", "writing again"), log_text("why", why),
              log_int("from", next), log_int("to", replica_written(replica)));
     slot->carrier->kind->forget(slot->carrier);
-    cursor_detach(&writer->cursor);
+    places_detach(writer);
     writer->next = next;
     writer->barrier = slot->path.reading.epoch;
     writer->progress_ns = replica->now_ns;
