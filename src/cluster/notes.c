@@ -41,12 +41,13 @@ static struct checkpoint checkpoint_of(const struct slot *slot)
 /* Time from one state to the next, so that a round is neither too long nor a waste. */
 static int64_t state_interval_ns(const struct replica *replica, size_t count)
 {
-    int64_t round_ms = (int64_t)count * STATE_MS, most_ms = replica->options.times.state_cycle;
+    int64_t states = count == 0 ? 1 : (int64_t)count;
+    int64_t round_ms = states * STATE_MS, most_ms = replica->options.times.state_cycle;
     if (round_ms < CYCLE_MIN_MS)
         round_ms = CYCLE_MIN_MS;
     if (round_ms > most_ms)
         round_ms = most_ms;
-    return count == 0 ? round_ms * NS_PER_MS : round_ms * NS_PER_MS / (int64_t)count;
+    return round_ms * NS_PER_MS / states;
 }
 
 /* False: the carrier does not take it now. ret_count: how many there are. */

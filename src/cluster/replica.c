@@ -232,7 +232,6 @@ void replica_set_mode(struct replica *replica, enum replica_mode mode, const cha
              log_int("epoch", journal_barrier_epoch(replica->log)),
              log_int("seq", journal_next(replica->log) - 1));
     replica->mode = mode;
-    replica->mode_ns = replica->now_ns;
     replica->since_us = ports->wall_us(ports->context);
     replica->reason = reason;
     replica->changes++;

@@ -123,37 +123,35 @@ struct replica {
     bool served;              /* the log was ever taken or named */
     bool writing;             /* the sequencer may write: LEADING or alone */
     bool collecting, collect; /* so it is, and so it shall be at the end of the tick */
+    bool changed;             /* told at the end of the tick */
+    enum replica_mode mode;
+    enum leading leading;
 
     /* its own time: see replica_tick */
     int64_t now_ns, clock_ns;
 
-    enum replica_mode mode;
-    int64_t since_us, mode_ns;
+    int64_t since_us;
     const char *reason;
     uint64_t changes, rewrites;
-    bool changed; /* told at the end of the tick */
 
-    /* leader.c */
-    enum leading leading;
+    /* leader.c, shadow.c */
     bool fenced, owned; /* owned: our barrier was read in a carrier, in this leadership */
+    bool usurped;       /* somebody else has written in this epoch */
+    bool barrier_read;  /* ours, that was waited for */
+    bool shadow_whole;  /* states of everything have been given */
+    bool whole;         /* the same, of what the log has taken */
     int64_t epoch_floor, epoch;
     int64_t epoch_first; /* seq of the `epoch` record */
-    bool usurped;        /* somebody else has written in this epoch */
-    bool barrier_read;   /* ours, that was waited for */
     int64_t take_ns, barrier_ns;
     struct slot *home; /* whose carrier is taken over, or carries */
     char writer_id[WRITER_ID];
     struct sample samples[SAMPLES]; /* a ring */
-    uint32_t sample_count;
+    uint64_t sample_count;
     int64_t sampled_ns;
-
-    /* shadow.c */
     struct journal *shadow;
     struct path *shadow_path;
-    bool shadow_whole;                 /* states of everything have been given */
     int64_t shadow_states, shadow_sum; /* what its beginning promised, what has come; 0: nothing */
     int64_t shadow_ns;                 /* since when its path is at the end, and it is not whole */
-    bool whole;                        /* the same, of what the log has taken */
 
     /* follower.c, homecoming.c */
     int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */

@@ -292,8 +292,8 @@ void writer_tick(struct slot *slot)
 int64_t sample_seq_at(const struct replica *replica, int64_t ns)
 {
     int64_t seq = 0;
-    uint32_t held = replica->sample_count < SAMPLES ? replica->sample_count : SAMPLES;
-    for (uint32_t i = 0; i < held; i++) {
+    uint64_t held = replica->sample_count < SAMPLES ? replica->sample_count : SAMPLES;
+    for (uint64_t i = 0; i < held; i++) {
         const struct sample *sample = &replica->samples[i];
         if (sample->ns <= ns && sample->seq > seq)
             seq = sample->seq;
@@ -304,10 +304,10 @@ int64_t sample_seq_at(const struct replica *replica, int64_t ns)
 int64_t unread_age_ns(const struct replica *replica, const struct slot *slot)
 {
     int64_t oldest = replica->now_ns, seq = slot->path.reading.seq;
-    uint32_t held = replica->sample_count < SAMPLES ? replica->sample_count : SAMPLES;
+    uint64_t held = replica->sample_count < SAMPLES ? replica->sample_count : SAMPLES;
     if (strcmp(slot->path.reading.stream, journal_stream(replica->log)) != 0)
         return INT64_MAX; /* it knows nothing of this stream yet */
-    for (uint32_t i = 0; i < held; i++)
+    for (uint64_t i = 0; i < held; i++)
         if (replica->samples[i].seq > seq && replica->samples[i].ns < oldest)
             oldest = replica->samples[i].ns;
     return replica->now_ns - oldest;

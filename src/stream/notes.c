@@ -8,12 +8,11 @@ enum member_kind { MEMBER_STREAM, MEMBER_NAME, MEMBER_NUMBER, MEMBER_OBJECT, MEM
 
 struct member {
     const char *name;
-    enum member_kind kind;
-    bool optional;
     void *target; /* char[LIMIT_STREAM_ID], char[LIMIT_NODE_ID], int64_t, struct slice;
                      MEMBER_TYPE: the text that it must be */
     int64_t min;  /* of a number */
-    bool seen;
+    enum member_kind kind;
+    bool optional, seen;
 };
 
 struct cursor {
