@@ -41,7 +41,10 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
                               .seq = hello->next - 1,
                               .record_epoch = hello->epoch,
                               .position = -1};
-    if (!replica->peer_wanted || replica->leading == LEADING || !is_sound(hello) ||
+    if (!replica->peer_wanted)
+        return;
+    replica_forget_peer(replica); /* what follows is not what the hello before this one began */
+    if (replica->leading == LEADING || !is_sound(hello) ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
     if (is_deposed(replica, from.stream, hello->epoch)) {
@@ -125,12 +128,7 @@ void replica_peer_lost(struct replica *replica, const char *reason)
     if (replica->peer_there)
         log_info("cluster", log_text("msg", "the link to the leader is gone"),
                  log_text("reason", reason));
-    replica->peer_there = false;
-    replica->peer.joined = false;
-    if (replica->shadow_path == &replica->peer) {
-        homecoming_stop(replica);
-        shadow_drop(replica);
-    }
+    replica_forget_peer(replica);
     if (replica->peer_wanted) { /* the token has moved on */
         replica->peer_wanted = false;
         replica_want_peer(replica, replica->mode != REPLICA_ALONE);
@@ -219,9 +217,6 @@ static void follow_live(struct replica *replica, struct slot *slot)
 /* Nobody leads on any carrier: the leader's own endpoint is asked. */
 static void follow_silent(struct replica *replica)
 {
-    int64_t again_ns = 2 * replica->options.times.silence * NS_PER_MS;
-    if (replica->refused_ns != 0 && replica->now_ns - replica->refused_ns >= again_ns)
-        replica_drop_peer(replica); /* and look again */
     int64_t waited_ns = replica->now_ns - replica->take_ns;
     if (!replica->served && waited_ns < replica->options.times.start * NS_PER_MS &&
         any_attached(replica))
@@ -276,10 +271,22 @@ static void find_again(struct replica *replica)
     }
 }
 
+/* A link to a leader that is deposed leads nowhere: another one is looked for. */
+static void leave_refused_peer(struct replica *replica)
+{
+    int64_t again_ns = 2 * replica->options.times.silence * NS_PER_MS;
+    if (replica->refused_ns == 0 || replica->now_ns - replica->refused_ns < again_ns)
+        return;
+    replica_drop_peer(replica);
+    if (replica->mode == REPLICA_ALONE)
+        replica_want_peer(replica, false); /* else it is as soon as the carriers are silent */
+}
+
 void follower_tick(struct replica *replica)
 {
     struct slot *slot = replica_slot(replica, true);
     find_again(replica);
+    leave_refused_peer(replica);
     if (replica->mode == REPLICA_ALONE) {
         alone_tick(replica);
         return;

@@ -205,17 +205,24 @@ void replica_want_peer(struct replica *replica, bool with_token)
     ports->peer_open(ports->context, since);
 }
 
+void replica_forget_peer(struct replica *replica)
+{
+    replica->peer_there = false;
+    replica->peer.joined = false;
+    replica->refused_ns = 0;
+    if (replica->shadow_path != &replica->peer)
+        return;
+    homecoming_stop(replica);
+    shadow_drop(replica);
+}
+
 void replica_drop_peer(struct replica *replica)
 {
     const struct replica_ports *ports = &replica->options.ports;
     if (!replica->peer_wanted)
         return;
-    if (replica->shadow_path == &replica->peer)
-        shadow_drop(replica);
+    replica_forget_peer(replica);
     replica->peer_wanted = false;
-    replica->peer_there = false;
-    replica->peer.joined = false;
-    replica->refused_ns = 0;
     ports->peer_close(ports->context);
 }
 

@@ -178,6 +178,7 @@ bool any_attached(const struct replica *replica);
 void slot_begin_anew(struct slot *slot); /* its carrier is read again, into a shadow */
 void replica_want_peer(struct replica *replica, bool with_token);
 void replica_drop_peer(struct replica *replica);
+void replica_forget_peer(struct replica *replica); /* what it says counts no more, until `hello` */
 
 /* ---- path.c ---- */
 

@@ -268,6 +268,24 @@ static void foreign_record(int64_t epoch, int64_t seq)
     (void)fake_put(&item);
 }
 
+/* ---- what the link to a leader brings ---- */
+
+static void hello(struct node *node, const char *stream, int64_t epoch, int64_t next)
+{
+    replica_peer_hello(
+        node->replica,
+        &(struct peer_hello){
+            .stream = stream, .node = "node-1", .epoch = epoch, .next = next, .resumed = true});
+}
+
+static void say(struct node *node, int64_t seq)
+{
+    char text[128] = {0};
+    snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
+             (long long)seq);
+    replica_peer_record(node->replica, slice_of(text));
+}
+
 /* ---- the leader ---- */
 
 static void a_leader_without_carrier_delivers_at_once(void **state)
@@ -443,19 +461,38 @@ static void behind_a_silent_carrier_it_asks_the_leader(void **state)
     snprintf(expected, sizeof expected, "%s.%lld.%lld", journal_stream(log), (long long)epoch,
              (long long)last);
     assert_string_equal(follower->since, expected);
-    replica_peer_hello(follower->replica, &(struct peer_hello){.stream = journal_stream(log),
-                                                               .node = "node-1",
-                                                               .epoch = epoch,
-                                                               .next = last + 1,
-                                                               .resumed = true});
+    hello(follower, journal_stream(log), epoch, last + 1);
     live(STEP_MS);
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
     assert_string_equal(source_of(follower), "peer");
-    char text[128] = {0};
-    snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
-             (long long)last + 1);
-    replica_peer_record(follower->replica, slice_of(text));
+    say(follower, last + 1);
     assert_int_equal(last_of(follower), last + 1);
+}
+
+/* What it says after that is of its own epoch, whatever the one before it on the link was. */
+static void a_deposed_leader_is_left_and_another_looked_for(void **state)
+{
+    struct node *follower = *state;
+    follower++;
+    make_pair();
+    const struct journal *log = replica_journal(follower->replica);
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    fake_topic.silent = true;
+    live(1200);
+    hello(follower, journal_stream(log), epoch, last + 1);
+    say(follower, last + 1);
+    assert_int_equal(last_of(follower), last + 1);
+    hello(follower, journal_stream(log), epoch - 1, last + 2);
+    say(follower, last + 2);
+    assert_int_equal(last_of(follower), last + 1);
+    follower->peer_open = false;
+    live(1900);
+    assert_false(follower->peer_open);
+    live(300);
+    assert_true(follower->peer_open); /* anew */
+    hello(follower, journal_stream(log), epoch, last + 2);
+    say(follower, last + 2);
+    assert_int_equal(last_of(follower), last + 2);
 }
 
 static void a_hello_that_cannot_be_is_not_believed(void **state)
@@ -463,13 +500,10 @@ static void a_hello_that_cannot_be_is_not_believed(void **state)
     struct node *follower = *state;
     live(3000);
     assert_true(follower->peer_open);
-    struct peer_hello hello = {.stream = "tw-1", .node = "n", .epoch = 1, .next = INT64_MAX};
-    replica_peer_hello(follower->replica, &hello);
-    hello.next = 0;
-    replica_peer_hello(follower->replica, &hello);
-    hello.next = 1;
-    hello.stream = "a-name-that-is-longer-than-a-stream-id-may-be";
-    replica_peer_hello(follower->replica, &hello);
+    hello(follower, "tw-1", 1, INT64_MAX);
+    hello(follower, "tw-1", INT64_MAX, 1);
+    hello(follower, "tw-1", 1, 0);
+    hello(follower, "a-name-that-is-longer-than-a-stream-id-may-be", 1, 1);
     replica_peer_snapshot_end(follower->replica, 0);
     live(STEP_MS);
     assert_int_equal(follower->taken, 0);
@@ -532,6 +566,7 @@ int main(void)
         TEST(a_fork_starts_it_over),
         TEST(what_is_fenced_comes_to_nobody),
         TEST(behind_a_silent_carrier_it_asks_the_leader),
+        TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_hello_that_cannot_be_is_not_believed),
         TEST(without_a_leader_it_stands_alone_and_comes_home),
         TEST(time_that_was_not_lived_does_not_count),
