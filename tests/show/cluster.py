@@ -532,12 +532,12 @@ class Audience:
         cluster.fetch_truths()
         missing = {(exchange, symbol, truth.trades[-1][0])
                    for (exchange, symbol), truth in cluster.truths.items() if truth.trades}
-        seen = collections.defaultdict(int)  # stream: seq up to which it was looked at
+        seen = {}  # stream: seq up to which it was looked at
 
         def arrived():
             for stream, found in list(self.ledger.streams.items()):
                 newest = max(found, default=0)
-                for seq in range(max(seen[stream], newest - 20000) + 1, newest + 1):
+                for seq in range(seen.get(stream, min(found, default=1) - 1) + 1, newest + 1):
                     text = found.get(seq, "")
                     if text.startswith('{"type":"trade"'):
                         message = json.loads(text)

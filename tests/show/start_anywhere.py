@@ -50,7 +50,7 @@ class Reference:
     def __init__(self, audience, leader):
         self.audience, self.leader = audience, leader
         self.listener, = audience.join_from_start(leader)
-        self.marks = []  # (time.monotonic(), seq)
+        self.marks = []  # (time.monotonic(), token, seq)
 
     def leave(self):
         """Before the leader goes."""
@@ -65,17 +65,17 @@ class Reference:
         assert hello["resumed"] is True, f"the leader's next life does not honour {token}: {hello}"
 
     def note(self):
-        self.marks.append((time.monotonic(), self.listener.seq))
+        self.marks.append((time.monotonic(), self.listener.token, self.listener.seq))
 
     def wait_more(self, count):
         begun = self.listener.count
         self.audience.wait(lambda: self.listener.count >= begun + count, f"{count} messages more")
         self.note()
 
-    def seq_before(self, seconds):
-        """(age in seconds, seq) of the newest message noted at least so long ago."""
+    def token_before(self, seconds):
+        """(age in seconds, token, seq) of the newest one noted at least so long ago."""
         now = time.monotonic()
-        found = [(now - at, seq) for at, seq in self.marks if now - at >= seconds]
+        found = [(now - at, token, seq) for at, token, seq in self.marks if now - at >= seconds]
         return min(found) if found else None
 
 
@@ -105,13 +105,17 @@ class Moments:
     def quieten(self):
         """As soon as a trade of theirs has come: for as long as this may take."""
         def traded():
-            found = {(message["exchange"], message["symbol"]) for message in map(
-                self.audience.ledger.read, self.audience.ledger.texts())
-                if message["type"] == "trade"}
-            return set(QUIET.items()) <= found
-        self.audience.wait(traded, f"trades of {QUIET}")
+            return {(message["exchange"], message["symbol"], message["id"])
+                    for message in map(self.audience.ledger.read, self.audience.ledger.texts())
+                    if message["type"] == "trade"}
+
+        self.audience.wait(lambda: set(QUIET.items()) <= {key[:2] for key in traded()},
+                           f"trades of {QUIET}")
         for exchange, symbol in QUIET.items():
             self.cluster.simulator.fault("halt", exchange, symbol=symbol, ms=QUIET_MS)
+        self.cluster.fetch_truths()
+        last = {(*key, self.cluster.truths[key].trades[-1][0]) for key in QUIET.items()}
+        self.audience.wait(lambda: last <= traded(), f"their last trades, {last}")
         self.quiet = True
 
     def restart_leader(self, kill):
@@ -245,20 +249,21 @@ class Moments:
             self.reference.wait_more(100)
         self.follower.kill()
         self.follower.start().wait_stream()
-        epoch, honoured = self.reference.listener.epoch, []
+        honoured = []
         for seconds in TOKEN_AGES_S:
-            found = self.reference.seq_before(seconds)
+            found = self.reference.token_before(seconds)
             if found is None:
                 self.problems.append(f"no token that is {seconds} s old")
                 continue
-            age, seq = found
-            token = f"{self.reference.listener.stream}.{epoch}.{seq}"
+            age, token, seq = found
             client, = self.audience.join(self.follower, query=f"?batch=1&since={token}")
             self.audience.wait(lambda it=client: it.hellos, "hello")
             hello = client.hellos[0][1]
             if hello["resumed"] is not True or hello["next"] != seq + 1:
                 self.problems.append(f"a token {age:.1f} s old, {token}, is not honoured: {hello}\n"
-                                     f"{self.follower.log_tail()}")
+                                     f"{self.follower.log_tail(15)}")
+                say(self.problems[-1])
+                self.audience.forget([client])
                 continue
             target = self.reference.listener.seq
             self.audience.wait(lambda it=client, to=target: it.seq >= to, "what came since then")
