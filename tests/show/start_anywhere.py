@@ -3,14 +3,15 @@
 
 The leader works under load. A follower starts at random moments: together with the leader, when the
 leader has just come back (a new epoch), when the exchanges have just come back (a burst), when the
-broker stands still, in between. One market of each exchange is quiet nearly from the beginning: who
-starts later can know of it by the leader's states alone. Each time
+broker stands still, in between. One market of each exchange is quiet nearly from the beginning; and
+late somebody else writes so much into the topic that who starts then does not look back that far:
+he can know of those markets by the leader's states alone. Each time
 
 - snapshots of both nodes that hold up to the same seq must be the same bytes, message by message;
 - what its clients get from then on is what the leader's get;
 - then it is killed, or stopped.
 
-At the end it is killed (kill -9) and started again: it must honour tokens that are up to a minute
+Before that it is killed (kill -9) and started again: it must honour tokens that are up to a minute
 old. All trades of the whole stream are compared with the simulator's truth: what was traded while
 the leader was away must be declared, all the rest is there, once.
 
@@ -22,6 +23,8 @@ import json
 import os
 import random
 import time
+
+from confluent_kafka import Producer
 
 from cluster import SLOW_MACHINE, Audience, Cluster
 from kafka import Broker
@@ -35,6 +38,8 @@ TRIES = 12  # until snapshots of both nodes are of the same seq
 SNAPSHOT_AGE_S = 0.55
 QUIET_S = 10
 QUIET_MS = 3600 * 1000
+FOREIGN = 120000  # records; a node looks at the last 100,000 for a place to begin
+TOPIC = "tickwire.market"
 LIVE = 200  # messages after each start
 TOKEN_AGES_S = (0, 1, 5, 15, 30, 45, 60)
 OUTAGE_MS = 1500
@@ -117,6 +122,15 @@ class Moments:
         last = {(*key, self.cluster.truths[key].trades[-1][0]) for key in QUIET.items()}
         self.audience.wait(lambda: last <= traded(), f"their last trades, {last}")
         self.quiet = True
+
+    def crowd_out(self):
+        """Records of somebody else, which nobody reads as ours."""
+        producer = Producer({**self.broker.client(), "linger.ms": 5,
+                             "queue.buffering.max.messages": 2 * FOREIGN})
+        for _ in range(FOREIGN):
+            producer.produce(TOPIC, b"not a message of ours")
+        left = producer.flush(SLOW_MACHINE)
+        assert left == 0, f"{left} records were not taken"
 
     def restart_leader(self, kill):
         self.reference.leave()
@@ -282,7 +296,8 @@ def run(broker, cluster, audience):
     for kind in kinds + ["between"] * (between // 2):
         moments.moment(kind)
     tokens = moments.old_tokens()
-    for _ in range(between - between // 2):  # by now the first minute's records are left out
+    moments.crowd_out()
+    for _ in range(between - between // 2):  # nobody looks at the first records any more
         moments.moment("between")
     cluster.halt()
     audience.quiet = True
