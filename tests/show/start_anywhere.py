@@ -150,6 +150,7 @@ class Moments:
             self.leader.ready()
             self.reference.come_back()
         elif kind == "burst":
+            self.audience.quiet = True  # exchanges that are away, and backing off
             for exchange in self.cluster.exchanges:
                 self.cluster.simulator.fault("disconnect", exchange, ms=OUTAGE_MS)
             count = len(self.leader.node.logged(msg="connected"))
@@ -170,6 +171,7 @@ class Moments:
             self.follower.wait_source("peer")
             self.broker.cont()
         self.check(kind, begun)
+        self.audience.quiet = False
         say(f"start-anywhere: {kind}: serves after {self.took_ms[kind][-1]} ms; "
             f"{self.problems[-1:]}")
 
