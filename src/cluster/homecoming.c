@@ -43,19 +43,9 @@ void alone_begin(struct replica *replica)
 
 /* ---- coming back ---- */
 
-/* Behind its head, a record's text has the same body under any number. */
-static struct slice body_of(const struct record *record)
-{
-    struct slice body = record->text;
-    size_t head = sizeof "{\"type\":\"\",\"seq\":" - 1 + record->type.size;
-    while (head < body.size && body.data[head] != ',')
-        head++;
-    return (struct slice){.data = body.data + head + 1, .size = body.size - head - 1};
-}
-
 static void deliver_missed(struct replica *replica, const struct record *record)
 {
-    struct slice body = body_of(record);
+    struct slice body = record_body(record);
     char *room = sequencer_reserve(replica->sequencer, "trade", body.size);
     if (room == NULL)
         return; /* longer than any record */

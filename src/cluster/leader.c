@@ -63,7 +63,10 @@ static void lead_fresh(struct replica *replica, const char *reason)
         newest = replica->epoch_floor;
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].writer.active = false;
-    if (replica->mode == REPLICA_LEADER_CARRIER)
+    int64_t again = INT64_MAX; /* from here on what is pending is given other numbers */
+    if (replica->mode == REPLICA_LEADER_CARRIER && replica->usurped)
+        again = journal_next(replica->log);
+    else if (replica->mode == REPLICA_LEADER_CARRIER)
         pending_deliver(replica);
     make_writer_id(replica);
     replica->epoch = newest + 1;
@@ -75,6 +78,7 @@ static void lead_fresh(struct replica *replica, const char *reason)
     log_rename(replica, replica->epoch);
     replica_set_mode(replica, REPLICA_LEADER_DIRECT, reason);
     open_epoch(replica, 0);
+    pending_sequence_again(replica, again);
     replica->options.ports.renamed(replica->options.ports.context);
     replica->collect = true;
 }

@@ -216,6 +216,9 @@ bool writer_can_fill(const struct slot *slot);      /* the log still holds what 
 void writer_forget_places(struct replica *replica); /* before a log changes under them */
 void pending_deliver(struct replica *replica);      /* everything pending goes to the log */
 void pending_begin(struct replica *replica);
+/* Under new numbers, from `seq` on: under the old ones stand other bytes. */
+void pending_sequence_again(struct replica *replica, int64_t seq);
+struct slice record_body(const struct record *record); /* the same under any number */
 void pending_read_back(struct replica *replica, const struct record *record);
 int64_t sample_seq_at(const struct replica *replica, int64_t ns);
 int64_t unread_age_ns(const struct replica *replica, const struct slot *slot);

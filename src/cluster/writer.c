@@ -92,6 +92,35 @@ void pending_read_back(struct replica *replica, const struct record *record)
         replica->pending_bytes -= size < replica->pending_bytes ? size : replica->pending_bytes;
 }
 
+struct slice record_body(const struct record *record)
+{
+    struct slice body = record->text;
+    size_t head = sizeof "{\"type\":\"\",\"seq\":" - 1 + record->type.size;
+    while (head < body.size && body.data[head] != ',')
+        head++;
+    return (struct slice){.data = body.data + head + 1, .size = body.size - head - 1};
+}
+
+void pending_sequence_again(struct replica *replica, int64_t seq)
+{
+    struct cursor cursor = {0};
+    struct record record;
+    char type[LIMIT_KEY];
+    if (seq >= journal_next(replica->pending) || !cursor_attach(&cursor, replica->pending, seq))
+        return;
+    while (journal_read(replica->pending, &cursor, &replica->scratch, replica->key, &record)) {
+        struct slice body = record_body(&record);
+        if (slice_is(record.type, "epoch") || !slice_copy(record.type, type, sizeof type))
+            continue;
+        char *room = sequencer_reserve(replica->sequencer, type, body.size);
+        if (room == NULL)
+            continue; /* longer than any record */
+        memcpy(room, body.data, body.size);
+        (void)sequencer_commit(replica->sequencer, record.key, body.size);
+    }
+    cursor_detach(&cursor);
+}
+
 int64_t replica_written(const struct replica *replica)
 {
     int64_t next = journal_next(replica->log);

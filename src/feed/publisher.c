@@ -424,10 +424,13 @@ static void publish_book(struct publisher *publisher, struct track *track,
     view.book.asks = asks;
     if (view.book.depth > publisher->book_depth)
         view.book.depth = publisher->book_depth;
-    bool changed = !track->book_sent || book_update(publisher, track, &view.book);
+    /* The first book of a symbol in an epoch is a snapshot, also when the epoch began meanwhile. */
+    bool sent = track->book_sent && track->book_epoch == sequencer_epoch(publisher->sequencer);
+    bool changed = !sent || book_update(publisher, track, &view.book);
     if (!changed || !publish(publisher, track_key(track), &view))
         return;
     track->book_sent = true;
+    track->book_epoch = sequencer_epoch(publisher->sequencer);
     track->gap_said = false;
     track_keep_view(track, bids, asks);
 }

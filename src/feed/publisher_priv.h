@@ -12,8 +12,9 @@
 struct track {
     char key[LIMIT_KEY];
     size_t key_size;
-    bool book_sent; /* clients have a snapshot in this epoch */
-    bool gap_said;  /* on this connection: a book without a snapshot cannot be vouched for */
+    bool book_sent; /* clients have a snapshot in book_epoch */
+    int64_t book_epoch;
+    bool gap_said; /* on this connection: a book without a snapshot cannot be vouched for */
     uint32_t bid_count, ask_count;
     struct level *bids, *asks; /* owned; book_depth each, best first */
     struct recency book_age, ticker_age, quote_age;

@@ -137,6 +137,19 @@ static void a_difference_without_a_snapshot_is_said_once_a_connection(void **sta
     instruments_destroy(instruments);
 }
 
+static void the_first_book_in_an_epoch_is_a_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sequencer *sequencer = fixture->stream.sequencer;
+    const struct level bids[] = {{whole(10), whole(1)}};
+    assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
+    assert_string_equal(published(fixture, book(bids, 1, NULL, 0)), "");
+    sequencer_begin(sequencer, sequencer_stream(sequencer), 2, 1, sequencer_next(sequencer) - 1);
+    assert_int_equal(sequencer_open_epoch(sequencer, "n", 1), CARRIER_TAKEN);
+    assert_non_null(strstr(published(fixture, book(bids, 1, NULL, 0)), "snapshot"));
+    assert_string_equal(published(fixture, book(bids, 1, NULL, 0)), "");
+}
+
 static void a_lost_connection_takes_the_books_back(void **state)
 {
     struct fixture *fixture = *state;
@@ -223,6 +236,7 @@ int main(void)
         TEST(trades_repeated_at_subscription_are_dropped),
         TEST(a_whole_book_becomes_a_snapshot_then_differences),
         TEST(a_difference_without_a_snapshot_is_said_once_a_connection),
+        TEST(the_first_book_in_an_epoch_is_a_snapshot),
         TEST(a_lost_connection_takes_the_books_back),
         TEST(latency_is_from_the_exchange_to_us),
         TEST(candles_are_not_part_of_the_stream),

@@ -283,6 +283,9 @@ const char *replication_better(struct replication *replication)
     if (info.fenced)
         snprintf(replication->why, sizeof replication->why,
                  "this node was deposed: it leads again when it is restarted");
+    else if (kafka.state == CARRIER_UP && info.mode == REPLICA_ALONE)
+        snprintf(replication->why, sizeof replication->why,
+                 "Kafka answers, but nobody leads there");
     else if (kafka.state == CARRIER_UP && info.leader)
         snprintf(replication->why, sizeof replication->why,
                  "Kafka answers; it is used when what is written has come back for 5 s");

@@ -55,7 +55,8 @@ def foreign(poison):
 
 
 def bad_headers(poison):
-    for headers in ([("tw-stream", None)], [("tw-stream", b"\xff" * 70000)], [("tw-seq", b"")] * 100,
+    for headers in ([("tw-stream", None)], [("tw-stream", b"\xff" * 70000)],
+                    [("tw-seq", b"")] * 100,
                     [("", b"")], [("tw-stream", "s"), ("tw-stream", "s")], [("tw-", bytes(1))]):
         poison.put(b"{}", headers)
 
