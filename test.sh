@@ -87,7 +87,7 @@ job()
     record=$log
     [ "${kind#*:}" = "$kind" ] || record=${kind#*:}
     kind=${kind%%:*}
-    [ "$record" = "$log" ] || rm -f "$record"
+    [ "$record" = "$log" ] || [ -n "${process_of[$name]-}" ] || rm -f "$record"
     run "$name" "$log" "$@"
     status_of[$name]=$status
 
@@ -232,6 +232,7 @@ unit_job tsan 6
 
 after build-gcc carrier-kafka one limited build/venv/bin/python tests/show/kafka.py \
     build/gcc/tests/carrier_test
+[ "${status_of[build-asan]-1}" -ne 0 ] || begin e2e-asan end_to_end asan
 after build-gcc e2e-gcc junit:$logs/e2e-gcc.xml end_to_end gcc
 after build-asan e2e-asan junit:$logs/e2e-asan.xml end_to_end asan
 for name in $($python tools/show.py --names); do
@@ -242,6 +243,9 @@ for name in $($python tools/show.py --names); do
         begin show-limits show limits
         ;;
     stall) begin show-faults show faults ;;
+    two-nodes) begin show-rollback show rollback ;;
+    start-anywhere) begin show-no-kafka-at-start show no-kafka-at-start ;;
+    kafka-faults) begin show-zombie show zombie ;;
     esac
     after build-gcc "show-$name" show show "$name"
 done
