@@ -9,8 +9,6 @@
 
 #include "base/log.h"
 
-#include <assert.h>
-
 #define MARGIN_US 2000000 /* two nodes' clocks and receipts differ by less */
 
 /* ---- alone ---- */
@@ -25,16 +23,9 @@ void alone_begin(struct replica *replica)
     replica->left_us = ports->wall_us(ports->context);
     replica->epoch = 1;
     replica->home = NULL;
-    replica->writing = true;
     log_rename(replica, replica->epoch);
-    replica->epoch_first = journal_next(replica->log);
     replica_set_mode(replica, REPLICA_ALONE, "no leader is to be found");
-    sequencer_begin(replica->sequencer, journal_stream(replica->log), replica->epoch, 0,
-                    replica->epoch_first - 1);
-    enum carrier_result result = sequencer_open_epoch(replica->sequencer, replica->options.node,
-                                                      ports->wall_us(ports->context));
-    assert(result == CARRIER_TAKEN);
-    (void)result;
+    open_epoch(replica, 0);
     ports->renamed(ports->context);
     replica->collect = true;
     replica_drop_peer(replica);
@@ -42,18 +33,6 @@ void alone_begin(struct replica *replica)
 }
 
 /* ---- coming back ---- */
-
-static void deliver_missed(struct replica *replica, const struct record *record)
-{
-    struct slice body = record_body(record);
-    char *room = sequencer_reserve(replica->sequencer, "trade", body.size);
-    if (room == NULL)
-        return; /* longer than any record */
-    memcpy(room, body.data, body.size);
-    enum carrier_result result = sequencer_commit(replica->sequencer, record->key, body.size);
-    assert(result == CARRIER_TAKEN);
-    (void)result;
-}
 
 static bool was_before(const struct replica *replica, const struct record *record, int64_t recv_us)
 {
@@ -77,7 +56,7 @@ void homecoming_record(struct replica *replica, const struct record *record)
     bool seen = ledger_see(replica->ledger, trade.hash);
     if (seen || was_before(replica, record, trade.recv_us))
         return;
-    deliver_missed(replica, record);
+    sequence_again(replica, record);
     (void)ledger_see(replica->ledger, trade.hash); /* the one just delivered */
 }
 

@@ -22,8 +22,7 @@ static void make_writer_id(struct replica *replica)
              (unsigned long long)ports->random(ports->context));
 }
 
-/* The sequencer numbers from the log's end on, and says so first. */
-static void open_epoch(struct replica *replica, int64_t previous_epoch)
+void open_epoch(struct replica *replica, int64_t previous_epoch)
 {
     const struct replica_ports *ports = &replica->options.ports;
     int64_t last = journal_next(replica->log) - 1;

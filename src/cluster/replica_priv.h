@@ -43,8 +43,6 @@ struct path {
 
 /* ---- writer.c ---- */
 
-struct slot;
-
 /* All states, one after the other; whoever begins where it began has everything, when all of them
  * have come back. */
 struct round {
@@ -218,7 +216,7 @@ void pending_deliver(struct replica *replica);      /* everything pending goes t
 void pending_begin(struct replica *replica);
 /* Under new numbers, from `seq` on: under the old ones stand other bytes. */
 void pending_sequence_again(struct replica *replica, int64_t seq);
-struct slice record_body(const struct record *record); /* the same under any number */
+void sequence_again(struct replica *replica, const struct record *record);
 void pending_read_back(struct replica *replica, const struct record *record);
 int64_t sample_seq_at(const struct replica *replica, int64_t ns);
 int64_t unread_age_ns(const struct replica *replica, const struct slot *slot);
@@ -233,6 +231,8 @@ void notes_read_back(struct slot *slot, const struct state_note *state);
 
 /* ---- leader.c ---- */
 
+/* The sequencer numbers from the log's end on, in replica.epoch, and says so first. */
+void open_epoch(struct replica *replica, int64_t previous_epoch);
 void leader_tick(struct replica *replica);
 void leader_barrier(struct replica *replica, struct slot *slot, const struct barrier *barrier);
 void leader_stop(struct replica *replica);

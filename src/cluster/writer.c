@@ -92,7 +92,8 @@ void pending_read_back(struct replica *replica, const struct record *record)
         replica->pending_bytes -= size < replica->pending_bytes ? size : replica->pending_bytes;
 }
 
-struct slice record_body(const struct record *record)
+/* Behind its head, a text has the same body under any number. */
+static struct slice record_body(const struct record *record)
 {
     struct slice body = record->text;
     size_t head = sizeof "{\"type\":\"\",\"seq\":" - 1 + record->type.size;
@@ -101,22 +102,28 @@ struct slice record_body(const struct record *record)
     return (struct slice){.data = body.data + head + 1, .size = body.size - head - 1};
 }
 
+void sequence_again(struct replica *replica, const struct record *record)
+{
+    struct slice body = record_body(record);
+    char type[LIMIT_KEY];
+    char *room = slice_copy(record->type, type, sizeof type)
+                     ? sequencer_reserve(replica->sequencer, type, body.size)
+                     : NULL;
+    if (room == NULL)
+        return; /* longer than any record */
+    memcpy(room, body.data, body.size);
+    (void)sequencer_commit(replica->sequencer, record->key, body.size);
+}
+
 void pending_sequence_again(struct replica *replica, int64_t seq)
 {
     struct cursor cursor = {0};
     struct record record;
-    char type[LIMIT_KEY];
     if (seq >= journal_next(replica->pending) || !cursor_attach(&cursor, replica->pending, seq))
         return;
     while (journal_read(replica->pending, &cursor, &replica->scratch, replica->key, &record)) {
-        struct slice body = record_body(&record);
-        if (slice_is(record.type, "epoch") || !slice_copy(record.type, type, sizeof type))
-            continue;
-        char *room = sequencer_reserve(replica->sequencer, type, body.size);
-        if (room == NULL)
-            continue; /* longer than any record */
-        memcpy(room, body.data, body.size);
-        (void)sequencer_commit(replica->sequencer, record.key, body.size);
+        if (!slice_is(record.type, "epoch"))
+            sequence_again(replica, &record);
     }
     cursor_detach(&cursor);
 }
