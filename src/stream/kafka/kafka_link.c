@@ -35,10 +35,13 @@ struct helper {
     int64_t quiet_ns;  /* a new topic needs a moment: until then, that it is not there is no news */
 };
 
-/* Helpers there are, for who waits for their end. */
+/* Helpers there are, for who waits for their end. Who ends joins the one that ended before it, so
+ * that at most one is left, whose memory is given back when it is joined as well. */
 static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t count_changed = PTHREAD_COND_INITIALIZER;
 static int helper_count;
+static pthread_t last_ended;
+static bool any_ended; /* last_ended is to be joined */
 
 static void wake_carrier(void *context)
 {
@@ -154,6 +157,19 @@ static void count_helper(int difference)
     pthread_mutex_unlock(&count_lock);
 }
 
+static void end_helper(void)
+{
+    pthread_mutex_lock(&count_lock);
+    pthread_t before = last_ended;
+    bool to_join = any_ended;
+    last_ended = pthread_self();
+    any_ended = true;
+    pthread_mutex_unlock(&count_lock);
+    if (to_join)
+        pthread_join(before, NULL);
+    count_helper(-1);
+}
+
 static void destroy_link(struct kafka_link *link)
 {
     pthread_mutex_destroy(&link->lock);
@@ -178,7 +194,7 @@ static void *help(void *context)
             look_after_session(&helper);
     }
     destroy_link(helper.link);
-    count_helper(-1);
+    end_helper();
     return NULL;
 }
 
@@ -187,17 +203,13 @@ static int start_thread(struct kafka_link *link)
 {
     sigset_t all, before;
     pthread_t thread;
-    pthread_attr_t attributes;
     sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     count_helper(1);
-    int result = pthread_create(&thread, &attributes, help, link);
+    int result = pthread_create(&thread, NULL, help, link);
     if (result != 0)
         count_helper(-1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
     return -result;
 }
 
@@ -258,7 +270,12 @@ bool kafka_carriers_settle(uint32_t timeout_ms)
     pthread_mutex_lock(&count_lock);
     while (helper_count > 0 && result == 0)
         result = pthread_cond_timedwait(&count_changed, &count_lock, &until);
-    bool settled = helper_count == 0;
+    bool settled = helper_count == 0, to_join = settled && any_ended;
+    pthread_t ended = last_ended;
+    if (to_join)
+        any_ended = false;
     pthread_mutex_unlock(&count_lock);
+    if (to_join)
+        pthread_join(ended, NULL);
     return settled;
 }

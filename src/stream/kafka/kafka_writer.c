@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #define HEADERS 5
-#define VALUES (5 + HEADERS)
 
 /* One record of the topic. */
 struct item {
@@ -21,13 +20,28 @@ struct item {
     struct slice type, key, text;
 };
 
-static rd_kafka_vu_t header(const char *name, struct slice value)
+static void add_header(rd_kafka_headers_t *headers, const char *name, struct slice value)
 {
-    rd_kafka_vu_t unit = {.vtype = RD_KAFKA_VTYPE_HEADER};
-    unit.u.header.name = name;
-    unit.u.header.val = value.data;
-    unit.u.header.size = (ssize_t)value.size;
-    return unit;
+    rd_kafka_header_add(headers, name, -1, value.data, (ssize_t)value.size);
+}
+
+static void add_number(rd_kafka_headers_t *headers, const char *name, int64_t number)
+{
+    char text[24];
+    int size = snprintf(text, sizeof text, "%lld", (long long)number);
+    add_header(headers, name, (struct slice){text, (size_t)size});
+}
+
+static rd_kafka_headers_t *headers_of(const struct kafka_carrier *kafka, const struct item *item)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(HEADERS);
+    add_header(headers, "tw-stream", slice_of(item->stream));
+    add_number(headers, "tw-epoch", item->epoch);
+    if (item->seq >= 0)
+        add_number(headers, "tw-seq", item->seq);
+    add_header(headers, "tw-type", item->type);
+    add_header(headers, "tw-node", slice_of(kafka->node));
+    return headers;
 }
 
 /* librdkafka takes pointers to what it won't change (it copies). */
@@ -38,29 +52,24 @@ static void *unchanged(const char *data)
     return pointer;
 }
 
+/* The headers are made here, not named one by one in the call: those librdkafka frees twice when it
+ * finds that the topic is gone (its issue 4627). */
 static rd_kafka_error_t *give(struct kafka_carrier *kafka, const struct item *item)
 {
-    char epoch[24], seq[24];
-    int epoch_size = snprintf(epoch, sizeof epoch, "%lld", (long long)item->epoch);
-    int seq_size = snprintf(seq, sizeof seq, "%lld", (long long)item->seq);
-    size_t count = 0;
-    rd_kafka_vu_t units[VALUES];
-    units[count++] =
-        (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = kafka->session->write_topic};
-    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0};
-    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
-    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY,
-                                     .u.mem = {unchanged(item->key.data), item->key.size}};
-    units[count++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE,
-                                     .u.mem = {unchanged(item->text.data), item->text.size}};
-    units[count++] = header("tw-stream", slice_of(item->stream));
-    units[count++] = header("tw-epoch", (struct slice){epoch, (size_t)epoch_size});
-    if (item->seq >= 0)
-        units[count++] = header("tw-seq", (struct slice){seq, (size_t)seq_size});
-    units[count++] = header("tw-type", item->type);
-    units[count++] = header("tw-node", slice_of(kafka->node));
-    assert(count <= VALUES);
-    return rd_kafka_produceva(kafka->session->producer, units, count);
+    rd_kafka_headers_t *headers = headers_of(kafka, item);
+    const rd_kafka_vu_t values[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = kafka->session->write_topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unchanged(item->key.data), item->key.size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unchanged(item->text.data), item->text.size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(kafka->session->producer, values, sizeof values / sizeof values[0]);
+    if (error != NULL)
+        rd_kafka_headers_destroy(headers); /* else the record's */
+    return error;
 }
 
 static enum carrier_result refuse(struct kafka_carrier *kafka, rd_kafka_error_t *error)
