@@ -27,10 +27,12 @@ class Load:
 
     def __init__(self, brokers, topic=None, seconds=SECONDS):
         self.topic = topic or "load-" + uuid.uuid4().hex
+        self.seconds = seconds
         self.lines = []
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "tools", "carrier_load"), brokers, self.topic, str(RATE),
-             str(seconds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
         self.log = []
         self.threads = [threading.Thread(target=self._read, daemon=True),
                         threading.Thread(target=self._read_log, daemon=True)]
@@ -52,6 +54,7 @@ class Load:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self.process.stdin.close()
 
     def find(self, since=0, **wanted):
         """The first line from number `since` on that has all of these."""
@@ -59,16 +62,27 @@ class Load:
                      if all(line.get(key) == value for key, value in wanted.items())), None)
 
     def wait(self, what, since=0, seconds=4 * PATIENCE, **wanted):
-        wait_until(lambda: self.find(since, **wanted), what, seconds)
-        return self.find(since, **wanted)
+        wait_until(lambda: self.find(since, **wanted) or self.process.poll() is not None, what,
+                   seconds)
+        found = self.find(since, **wanted)
+        assert found, f"ended instead: {what}\n{self.last_words()}"
+        return found
 
-    def summary(self):
-        """Of one that has come to its end, well."""
-        self.process.wait(4 * PATIENCE + SECONDS)
+    def last_words(self):
         for thread in self.threads:
             thread.join()
-        assert self.process.returncode == 0, (self.lines[-10:], self.log[-20:])
-        return self.lines[-1]
+        return "\n".join([f"status {self.process.returncode}", *map(str, self.lines[-10:]),
+                          *(line.rstrip()[:400] for line in self.log[-60:])])
+
+    def summary(self):
+        """It is told to come to its end, and does so well: all that it made was accepted."""
+        self.process.stdin.close()
+        self.process.wait(4 * PATIENCE + SECONDS)
+        words = self.last_words()
+        assert self.process.returncode == 0, words
+        last = self.lines[-1]
+        assert last["accepted"] == last["made"] >= RATE * self.seconds, words
+        return last
 
 
 @pytest.fixture(scope="module")
@@ -102,21 +116,20 @@ def test_killed_and_started(own_broker):
     with Load(own_broker.brokers) as load:
         lines = breaks_and_mends(load, own_broker, own_broker.kill, own_broker.launch)
         assert not any("began" in line for line in lines), "what was read last was there"
-        summary = load.summary()
-    assert summary["accepted"] == RATE * SECONDS
+        load.summary()
 
 
 def test_stopped_and_continued(own_broker):
     with Load(own_broker.brokers) as load:
         lines = breaks_and_mends(load, own_broker, own_broker.stop, own_broker.cont)
         assert not any("began" in line for line in lines)
-        assert load.summary()["accepted"] == RATE * SECONDS
+        load.summary()
 
 
 def test_restarted_in_order(own_broker):
     with Load(own_broker.brokers) as load:
         breaks_and_mends(load, own_broker, own_broker.terminate, own_broker.launch)
-        assert load.summary()["accepted"] == RATE * SECONDS
+        load.summary()
 
 
 def test_a_lost_tail_begins_anew_and_is_written_again(own_broker):
@@ -132,18 +145,19 @@ def test_a_lost_tail_begins_anew_and_is_written_again(own_broker):
         time.sleep(1)  # what comes by then is lost
         lines = breaks_and_mends(load, own_broker, own_broker.kill, mend)
         assert any("began" in line for line in lines)
-        assert load.summary()["accepted"] == RATE * SECONDS
+        load.summary()
 
 
 def test_a_deleted_topic_is_made_again(own_broker):
     with Load(own_broker.brokers) as load:
-        load.wait("it is up", state="up")
-        since = len(load.lines)
-        admin = own_broker.admin()
-        admin.delete_topics([load.topic])[load.topic].result(PATIENCE)
-        fails_in_time(load, since, time.monotonic())
-        load.wait("it begins anew", since, began=0)
-        assert load.summary()["accepted"] == RATE * SECONDS
+        since, admin = 0, own_broker.admin()
+        for _ in range(3):  # what is being written at that moment differs
+            load.wait("it is up", since, state="up")
+            since = len(load.lines)
+            admin.delete_topics([load.topic])[load.topic].result(PATIENCE)
+            fails_in_time(load, since, time.monotonic())
+            load.wait("it begins anew", since, began=0)
+        load.summary()
 
 
 def test_more_than_one_partition_is_refused(own_broker):
@@ -216,7 +230,7 @@ def test_strangers_in_the_topic_are_passed_over(own_broker):
     with Load(own_broker.brokers, topic) as load:
         load.wait("it is up", state="up")
         put(topic)
-        assert load.summary()["accepted"] == RATE * SECONDS
+        load.summary()
         assert not load.find(state="failed")
 
 

@@ -6,6 +6,8 @@
  *
  *     carrier_load BROKERS TOPIC RATE SECONDS [NAME=VALUE ...]
  *
+ * It makes records for at least SECONDS, and until its stdin ends (at most MOST_SECONDS), since
+ * nobody knows how long a broker takes to come back; then it waits until all were read back.
  * {"at_ms":..,"state":"connecting|up|failed","error":".."} at each change,
  * {"at_ms":..,"began":POSITION,"stream":".."}, {"at_ms":..,"caught_up":POSITION}, when the first
  * record was accepted {"at_ms":..,"first":1}, and at the end
@@ -28,6 +30,8 @@
 
 #define WINDOW 4096 /* records written and not read back */
 #define RECORD 250
+#define MOST_SECONDS 240
+#define PATIENCE_SECONDS 60 /* for what was written last */
 
 struct load {
     struct carrier *carrier;
@@ -226,14 +230,27 @@ static struct carrier *open_carrier(struct load *load, int count, char **argumen
     return carrier;
 }
 
+/* Whether no more is to be made. */
+static bool told_to_end(const struct load *load, int64_t seconds)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    int64_t age = (clock_monotonic_ns() - load->started_ns) / 1000000000;
+    return age >= seconds && (age >= MOST_SECONDS || poll(&input, 1, 0) != 0);
+}
+
 static void run(struct load *load, int64_t rate, int64_t seconds)
 {
     struct pollfd waiting = {.fd = load->wake, .events = POLLIN};
-    for (;;) {
-        int64_t age_us = (clock_monotonic_ns() - load->started_ns) / 1000;
-        bool over = age_us > seconds * 1000000;
-        load->made = over ? rate * seconds : age_us * rate / 1000000;
-        if (over && (load->reading.seq >= load->made || age_us > (seconds + 10) * 1000000))
+    int64_t over_ns = 0;
+    while (over_ns == 0 || load->reading.seq < load->made) {
+        int64_t now_ns = clock_monotonic_ns();
+        if (over_ns == 0)
+            load->made = (now_ns - load->started_ns) / 1000 * rate / 1000000;
+        if (load->made > load->most)
+            load->made = load->most;
+        if (over_ns == 0 && told_to_end(load, seconds))
+            over_ns = now_ns;
+        if (over_ns != 0 && now_ns - over_ns > PATIENCE_SECONDS * INT64_C(1000000000))
             return;
         bool more = load->carrier->kind->poll(load->carrier);
         watch_state(load);
@@ -254,7 +271,7 @@ int main(int count, char **arguments)
     int64_t rate = strtoll(arguments[3], NULL, 10), seconds = strtoll(arguments[4], NULL, 10);
     setvbuf(stdout, NULL, _IOLBF, 0);
     stream_id_make(load.stream);
-    load.most = rate * seconds;
+    load.most = rate * (MOST_SECONDS + 1);
     load.written_ns = memory_array((size_t)load.most + 1, sizeof *load.written_ns);
     load.latencies = memory_array((size_t)load.most + 1, sizeof *load.latencies);
     load.wake = eventfd(0, EFD_NONBLOCK);
@@ -266,9 +283,9 @@ int main(int count, char **arguments)
     run(&load, rate, seconds);
     load.carrier->kind->close(load.carrier);
     summarize(&load);
-    bool whole = load.reading.seq == load.made && kafka_carriers_settle(10000);
+    bool settled = kafka_carriers_settle(10000);
     close(load.wake);
     memory_free(load.written_ns);
     memory_free(load.latencies);
-    return whole ? 0 : 1;
+    return settled && load.reading.seq == load.made ? 0 : 1;
 }
