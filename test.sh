@@ -117,6 +117,13 @@ account()
     fi
     printf '%-8s %-22s %4d s  %5d passed %3d failed %3d skipped\n' \
         "$word" "$name" "$seconds" "$good" "$bad" "$left"
+    [ "$bad" -eq 0 ] || cases_that_failed "$name"
+}
+
+# Their names at once: who reads only the beginning of a long run shall find them.
+cases_that_failed()
+{
+    grep -aE '^(FAILED|ERROR) ' "$logs/$1.log" | head -n 10 | cut -c 1-400
 }
 
 # after JOB NAME...: the job, if the one that it builds upon went well; else it is a skipped one.
@@ -171,7 +178,7 @@ end_to_end()
 {
     local folder=$1
     TICKWIRE=$PWD/build/$folder/src/node/tickwire TEST_BUILD=$PWD/build/$folder \
-        limited build/venv/bin/python -m pytest -q -rs --durations=5 -p no:cacheprovider \
+        limited build/venv/bin/python -m pytest -q -rfEs --durations=5 -p no:cacheprovider \
         -n 4 --dist loadfile --no-loadscope-reorder \
         --junitxml="build/logs/e2e-$folder.xml" tests/e2e
 }
