@@ -108,6 +108,7 @@
 #define LIMIT_KAFKA_STALL_MS 1500  /* writes unanswered, or records unread */
 #define LIMIT_KAFKA_RETRY_MS 50
 #define LIMIT_KAFKA_REFUSED_MS 5000 /* after what only a person can mend */
+#define LIMIT_KAFKA_CAUSE_MS 35000  /* so long stands what the library told of a failure */
 #define LIMIT_KAFKA_LOG_LINES 10    /* of the library, in ten seconds */
 
 /* cluster */

@@ -241,5 +241,9 @@ def test_a_broker_that_never_answers():
 
 
 def test_nobody_there():
+    """The library says why once in a while; until then it stays the reason."""
     with Load("127.0.0.1:1") as load:
         assert "Connection refused" in fails_in_time(load, 0, time.monotonic())["error"]
+        time.sleep(3)  # some attempts
+        assert "Connection refused" in load.lines[-1]["error"]
+        assert "identical" not in load.lines[-1]["error"]

@@ -31,8 +31,9 @@ struct helper {
     struct kafka_session *session;
     bool ready; /* it was given to the carrier */
     unsigned probes;
-    struct err denied; /* why we were not let in, when we were last told; code 0: we were not */
-    int64_t quiet_ns;  /* a new topic needs a moment: until then, that it is not there is no news */
+    struct err cause; /* why there is no session, as the library told last; code 0: it did not */
+    int64_t cause_ns; /* when */
+    int64_t quiet_ns; /* a new topic needs a moment: until then, that it is not there is no news */
 };
 
 /* Helpers there are, for who waits for their end. Who ends joins the one that ended before it, so
@@ -91,6 +92,22 @@ static void tell_failure(struct kafka_link *link, const struct err *err)
     tell(link, &report);
 }
 
+/* The library tells a cause once in 30 s; in between, and when who refuses us answers late, all
+ * that is seen is that nobody answers. */
+static void remember_cause(struct helper *helper, int result, struct err *err)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    bool fresh = helper->cause.code != 0 &&
+                 now_ns - helper->cause_ns < LIMIT_KAFKA_CAUSE_MS * INT64_C(1000000);
+    bool stays = fresh && helper->cause.code == -EACCES && result == -EIO;
+    if (result == -EACCES || (result == -EIO && !stays)) {
+        helper->cause = *err;
+        helper->cause_ns = now_ns;
+    } else if (fresh && (result == -EAGAIN || result == -EIO)) {
+        *err = helper->cause;
+    }
+}
+
 static void open_session(struct helper *helper)
 {
     struct kafka_link *link = helper->link;
@@ -103,18 +120,16 @@ static void open_session(struct helper *helper)
         result = kafka_session_prepare(helper->session, link->config, &report.probe, &err);
     if (result == 0) {
         helper->ready = true;
-        helper->denied.code = 0;
+        helper->cause.code = 0;
         report.session = helper->session;
         tell(link, &report);
         return;
     }
-    if (result == -EACCES)
-        helper->denied = err;
-    else if (result == -EAGAIN && helper->denied.code != 0)
-        err = helper->denied; /* who refuses answers late: that says more than "no answer" */
+    remember_cause(helper, result, &err);
+    bool waits = result == -EAGAIN || result == -EIO;
     if (result == -EINPROGRESS)
         helper->quiet_ns = clock_monotonic_ns() + LIMIT_KAFKA_ANSWER_MS * INT64_C(1000000);
-    else if (result != -EAGAIN || clock_monotonic_ns() > helper->quiet_ns)
+    else if (!waits || clock_monotonic_ns() > helper->quiet_ns)
         tell_failure(link, &err);
     wait_ms(link, result != -EINVAL ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
 }

@@ -39,10 +39,10 @@ static void on_log(const rd_kafka_t *handle, int level, const char *facility, co
     if (strcmp(facility, "CONFWARN") == 0 || strcmp(facility, "TERMINATE") == 0)
         return;
     if (level > 4 || !log_has_room())
-        log_debug("kafka", log_text("msg", "librdkafka says"), log_text("part", facility),
+        log_debug("kafka", log_text("msg", "librdkafka says"), log_text("facility", facility),
                   log_text("text", text));
     else
-        log_info("kafka", log_text("msg", "librdkafka says"), log_text("part", facility),
+        log_info("kafka", log_text("msg", "librdkafka says"), log_text("facility", facility),
                  log_text("text", text));
 }
 
@@ -53,6 +53,14 @@ static bool tells_more(rd_kafka_resp_err_t code, const struct kafka_trouble *tro
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         return trouble->text[0] == '\0';
     return true;
+}
+
+/* The library ends with ", N identical error(s) suppressed)" what it tells again. */
+static void leave_out_suppressed(char *text)
+{
+    char *comma = strrchr(text, ',');
+    if (comma != NULL && strstr(comma, " identical error") != NULL)
+        memcpy(comma, ")", 2);
 }
 
 void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kafka_event_t *event)
@@ -75,7 +83,9 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
         reason = trouble->down ? "no broker can be reached" : rd_kafka_err2str(code);
     if (strstr(reason, "ApiVersionRequest failed: Local: Timed out") != NULL)
         reason = "a broker takes connections and does not answer"; /* it guesses an old one */
+    trouble->named = code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     snprintf(trouble->text, sizeof trouble->text, "%s", reason);
+    leave_out_suppressed(trouble->text);
     for (char *at = trouble->text; *at != '\0'; at++)
         if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
             *at = '\'';
@@ -242,7 +252,11 @@ int kafka_session_prepare(struct kafka_session *session, const struct kafka_conf
     hear(session->producer, session->write_events, &trouble);
     hear(session->consumer, session->read_events, &trouble);
     if (result == -EAGAIN && trouble.text[0] != '\0')
-        return err_set(err, trouble.denied ? -EACCES : -EAGAIN, "%s", trouble.text);
+        return err_set(err,
+                       trouble.denied  ? -EACCES
+                       : trouble.named ? -EIO
+                                       : -EAGAIN,
+                       "%s", trouble.text);
     return result == -ENOENT ? -EAGAIN : result;
 }
 

@@ -34,6 +34,7 @@ struct kafka_trouble {
     bool down;      /* no broker is connected */
     bool fatal;     /* the handle is of no use any more */
     bool denied;    /* credentials or certificates were not accepted */
+    bool named;     /* text says more than that nobody is there */
     char text[200]; /* the most telling of them; "": none */
 };
 
@@ -46,8 +47,8 @@ void kafka_session_destroy(struct kafka_session *session); /* NULL is a no-op */
 
 /*
  * The topic is there (made, if it was not) and is as it must be, and its leader answers. -EAGAIN:
- * not yet, and brokers must be waited for; -EINPROGRESS: it was just made; -EACCES: we are not
- * let in; -EINVAL: it is not as it must be.
+ * not yet, and brokers must be waited for; -EIO: the same, and the library has told why;
+ * -EINPROGRESS: it was just made; -EACCES: we are not let in; -EINVAL: it is not as it must be.
  */
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
                           struct kafka_probe *ret_probe, struct err *err) MUST_CHECK;

@@ -97,7 +97,8 @@ static int judge_answer(rd_kafka_event_t *event, const char *name, struct err *e
     rd_kafka_resp_err_t code =
         count == 0 ? RD_KAFKA_RESP_ERR__FAIL : rd_kafka_topic_result_error(results[0]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-        log_info("kafka", log_text("msg", "topic made"), log_text("topic", name));
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+            log_info("kafka", log_text("msg", "topic made"), log_text("topic", name));
         return err_set(err, -EINPROGRESS, "topic %s is being made", name);
     }
     const char *text = count == 0 ? NULL : rd_kafka_topic_result_error_string(results[0]);
