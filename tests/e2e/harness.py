@@ -42,14 +42,15 @@ def clean_environment(extra=None):
 
 
 def wait_until(condition, what, seconds=PATIENCE):
-    """The first true value of condition(); fails after `seconds`."""
+    """The first true value of condition(); fails after `seconds`. what: a text, or what makes one
+    when it has failed."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.005)  # between two looks, not instead of one
 
 

@@ -10,7 +10,8 @@
  * nobody knows how long a broker takes to come back; then it waits until all were read back.
  * {"at_ms":..,"state":"connecting|up|failed","error":".."} at each change,
  * {"at_ms":..,"began":POSITION,"stream":".."}, {"at_ms":..,"caught_up":POSITION}, when the first
- * record was accepted {"at_ms":..,"first":1}, and at the end
+ * record was accepted {"at_ms":..,"first":1}, for one in 100 that was {"at_ms":..,"seq":N,
+ * "position":POSITION}, and at the end
  * {"accepted":..,"repeated":..,...,"p50_us":..,"p99_us":..}: from write to read-back, of records
  * that were written once. The exit status is 1 when anything written was not accepted.
  */
@@ -30,6 +31,7 @@
 
 #define WINDOW 4096 /* records written and not read back */
 #define RECORD 250
+#define TOLD_EVERY 100 /* records */
 #define MOST_SECONDS 240
 #define PATIENCE_SECONDS 60 /* for what was written last */
 
@@ -85,6 +87,9 @@ static void on_record(void *context, const struct record *record)
     load->accepted_ns = now_ns;
     if (record->seq == 1)
         printf("{\"at_ms\":%lld,\"first\":1}\n", (long long)at_ms(load));
+    if (record->seq % TOLD_EVERY == 0)
+        printf("{\"at_ms\":%lld,\"seq\":%lld,\"position\":%lld}\n", (long long)at_ms(load),
+               (long long)record->seq, (long long)load->carrier->kind->position(load->carrier));
     if (record->seq > load->most / 4 && record->seq <= load->most &&
         load->written_ns[record->seq] > 0)
         load->latencies[load->latency_count++] =
@@ -231,10 +236,10 @@ static struct carrier *open_carrier(struct load *load, int count, char **argumen
 }
 
 /* Whether no more is to be made. */
-static bool told_to_end(const struct load *load, int64_t seconds)
+static bool told_to_end(const struct load *load, int64_t now_ns, int64_t seconds)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    int64_t age = (clock_monotonic_ns() - load->started_ns) / 1000000000;
+    int64_t age = (now_ns - load->started_ns) / 1000000000;
     return age >= seconds && (age >= MOST_SECONDS || poll(&input, 1, 0) != 0);
 }
 
@@ -248,7 +253,7 @@ static void run(struct load *load, int64_t rate, int64_t seconds)
             load->made = (now_ns - load->started_ns) / 1000 * rate / 1000000;
         if (load->made > load->most)
             load->made = load->most;
-        if (over_ns == 0 && told_to_end(load, seconds))
+        if (over_ns == 0 && told_to_end(load, now_ns, seconds))
             over_ns = now_ns;
         if (over_ns != 0 && now_ns - over_ns > PATIENCE_SECONDS * INT64_C(1000000000))
             return;
