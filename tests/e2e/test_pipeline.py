@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from harness import run
+from harness import PATIENCE, run, wait_until
 
 # Of this run alone: another suite may run beside it.
 TOPIC = f"left-behind-{os.getpid()}"
@@ -27,13 +27,13 @@ def children():
 
 
 def test_straight():
-    status, output, errors = run("bench", "pipeline", *SHORT)
+    status, output, errors = run("bench", "pipeline", *SHORT, seconds=8 * PATIENCE)
     assert status == 0, errors
     result = json.loads(output)
     assert "kafka" not in result and (result["rate"], result["clients"]) == (300, 5)
     plain = result["plain"]
     assert [plain[key] for key in ("gaps", "missing", "repeats", "closed")] == [0] * 4
-    assert 100 < plain["rate"] < 900 and plain["delivered"] > 5 * 50
+    assert 30 < plain["rate"] < 3000 and plain["delivered"] > 5 * 30, plain
     assert 0 < plain["p50_ms"] <= plain["p99_ms"] <= plain["p99.9_ms"] <= plain["max_ms"]
 
 
@@ -47,6 +47,7 @@ def test_straight():
 ])
 def test_what_cannot_be_measured(arguments, status, words):
     mark = ["--set", f"kafka.topic={TOPIC}"]
-    found, output, errors = run("bench", "pipeline", *SHORT, *mark, *arguments)
+    found, output, errors = run("bench", "pipeline", *SHORT, *mark, *arguments,
+                                seconds=8 * PATIENCE)
     assert (found, output) == (status, "") and "bench pipeline" in errors and words in errors
-    assert children() == []
+    wait_until(lambda: not children(), "what it began has ended")

@@ -43,6 +43,7 @@ SLOW_MACHINE = 60  # seconds within which what should come soon must come
 TRUTH_EVERY_S = 5  # between two looks: the simulator forgets old trades
 HEARTBEAT = "500ms"
 SILENCE_WINDOW_MS = 100  # less is not worth a note
+LATE_MAX = 10  # times that a node of a show may leave a Kafka that is only late
 
 
 # ---- nodes ----
@@ -168,8 +169,9 @@ class Member:
         return self.info()["source"]
 
     def wait_source(self, source, seconds=SLOW_MACHINE):
-        wait_until(lambda: self.source() == source, f"{self.name}: source {source}; it says "
-                   f"{self.health()}", seconds)
+        wait_until(lambda: self.source() == source,
+                   lambda: f"{self.name}: source {source}; it says {self.health()}\n"
+                   f"{self.log_tail()}", seconds)
         return self
 
     def wait_stream(self, seconds=SLOW_MACHINE):
@@ -205,6 +207,18 @@ class Member:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def sources_problem(listener, wanted, away=None):
+    """What is wrong with the sources that a client was told, or None. wanted: [names]. On a machine
+    that does much else Kafka may be late for a while, and come back: `away`, then `kafka`."""
+    told = [message["source"] for _, message in listener.sources]
+    more = len(told) - len(wanted)
+    others = [{away: "kafka", "kafka": away}.get(source) for source in told]
+    if told == wanted or (away and 0 < more <= 2 * LATE_MAX and more % 2 == 0
+                          and told[1:] == others[:-1] and told[-1] == (wanted or ["kafka"])[-1]):
+        return None
+    return f"a client of {listener.member_name} is told {told} instead of {wanted}"
+
+
 # ---- the cluster ----
 
 def declares(gap, truth, index):
@@ -225,7 +239,9 @@ class Cluster:
         self.simulator = Simulator("--rate", str(rate), "--seed", str(seed))
         self.truths = {(exchange, symbol): Truth(self.simulator, exchange, symbol)
                        for exchange in exchanges for symbol in SYMBOLS[exchange]}
-        common = {"kafka.enabled": brokers is not None, **self._exchange_settings()}
+        # Here clients are programs in Python: on a slow machine they lag, and are not to be helped.
+        common = {"kafka.enabled": brokers is not None, "stream.max_lag": "120s",
+                  **self._exchange_settings()}
         if brokers is not None:
             common["kafka.brokers"] = brokers
         self.leader, self.follower = (
@@ -523,8 +539,9 @@ class Audience:
     def wait_count(self, listeners, count, seconds=SLOW_MACHINE):
         """Each of them gets so many messages more."""
         begun = {listener: listener.count for listener in listeners}
-        self.wait(lambda: all(listener.count >= begun[listener] + count
-                              for listener in listeners), f"{count} messages more", seconds)
+        self.wait(lambda: all(listener.count >= begun[listener] + count for listener in listeners),
+                  lambda: f"{count} messages more than {sorted(begun.values())}; now it is "
+                  f"{sorted(listener.count for listener in listeners)}", seconds)
 
     def wait_all_at_end(self, cluster, seconds=SLOW_MACHINE):
         """The markets are halted: the last trades of all of them are in the ledger, and everybody

@@ -46,7 +46,7 @@ def problems_of(result):
     problems = []
     for way in BARS:
         figures = result[way]
-        if figures["rate"] < RATE / 4:
+        if figures["rate"] < RATE / 10:
             problems.append(f"{way}: {figures['rate']} messages a second of {RATE}")
         problems += [f"{way}: {key} {figures[key]}" for key in CLEAN if figures[key] != 0]
     return problems

@@ -17,7 +17,7 @@ import random
 
 import websockets.asyncio.client
 
-from cluster import SLOW_MACHINE, Audience, Cluster
+from cluster import SLOW_MACHINE, Audience, Cluster, sources_problem
 from kafka import Broker
 from show import IN_CI, end, say
 
@@ -94,7 +94,7 @@ class Walker:
         """1 for a message of the stream, compared with what everybody got."""
         message = self.audience.ledger.read(text)
         if message["type"] not in SEQUENCED:
-            if message["type"] != "heartbeat":
+            if message["type"] not in ("heartbeat", "source"):
                 self.problems.append(f"unexpected: {text}")
             return 0
         if message.get("snapshot") or message["seq"] != self.seq + 1:
@@ -180,12 +180,17 @@ def run(cluster, audience):
     problems += coverage(audience, listeners)
     figures["truth"], found = cluster.compare(audience.ledger)
     problems += found + audience.problems()
-    for listener in listeners:
-        if listener.sources or len(listener.hellos) != 1:
-            problems.append(f"{listener.member_name}: {listener.sources} {listener.hellos}")
+    away = {cluster.leader.name: "direct", cluster.follower.name: "peer"}
+    figures["left_kafka"] = 0
     for member in cluster.members:
-        if member.source() != "kafka":
-            problems.append(f"{member.name} left Kafka: {member.health()}")
+        member.wait_source("kafka")
+    for listener in listeners:
+        audience.wait(lambda it=listener: not it.sources or it.sources[-1][1]["source"] == "kafka",
+                      "everybody is told of Kafka")
+        problems += filter(None, [sources_problem(listener, [], away[listener.member_name])])
+        figures["left_kafka"] = max(figures["left_kafka"], len(listener.sources) // 2)
+        if len(listener.hellos) != 1:
+            problems.append(f"{listener.member_name}: hello again: {listener.hellos}")
     return figures | audience.figures(), problems
 
 
