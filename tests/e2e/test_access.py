@@ -204,7 +204,7 @@ def test_handshakes_that_never_finish():
                 assert ask(own, "/healthz", address="127.0.0.9")[0] == 200
                 assert shake(own, address="127.0.0.9") == 101
                 slowest = max(slowest, time.monotonic() - begin)
-        assert slowest < 2, slowest
+        assert slowest < 10, slowest
         assert client.read_until(wire.TEXT) is not None
         for one in held:
             one.close()

@@ -469,7 +469,7 @@ def test_too_many_messages_end_a_connection():
 
 
 def test_a_client_that_keeps_to_the_rules_is_left_alone():
-    limits = ["--set-limit", "binance.ping=100ms", "--set-limit", "binance.pong=300ms"]
+    limits = ["--set-limit", "binance.ping=100ms", "--set-limit", "binance.pong=3s"]
     with Simulator(*limits) as simulator, Client(simulator, "/ws/btcusdt@bookTicker") as client:
         start = time.monotonic()
         while time.monotonic() - start < 1:

@@ -383,8 +383,8 @@ def test_a_text_ping_is_answered_after_ten_seconds(sim):
         for client in (upbit, bithumb):
             client.say("PING")
         for client in (upbit, bithumb):
-            assert client.receive(PATIENCE) == {"status": "UP"}
-            assert 8 < time.monotonic() - begin < 13
+            assert client.receive(2 * PATIENCE) == {"status": "UP"}
+            assert 8 < time.monotonic() - begin < 2 * PATIENCE
             assert client.socket.ping().wait(PATIENCE)
 
 

@@ -80,6 +80,7 @@ class Unavailable(Exception):
     """What a machine must allow, and this one does not."""
 
 
+PORTS_FROM = 12000
 held = []  # what says which ports are ours, as long as this process lives
 
 
@@ -89,8 +90,10 @@ def free_port():
     tests that run at the same time are kept off by a name in the kernel."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         end = min(int(file.read().split()[0]), 32000)
+    if end < PORTS_FROM:  # it takes nearly all: then somebody may come in between, rarely
+        end = 32000
     while True:
-        port = random.randrange(end // 2, end)
+        port = random.randrange(PORTS_FROM, end)
         lock = socket.socket(socket.AF_UNIX)
         try:
             lock.bind(f"\0tickwire-port-{port}")  # in no folder: gone with the process

@@ -50,7 +50,7 @@ TOPIC = "tickwire.market"
 NODE = "integrity-1"
 BOOKS_EVERY = 20000  # messages, between two comparisons of all books
 MIDDLES = 3  # readers that begin somewhere
-BEACON_MS_MAX = 2500  # ten times what it should be
+BEACON_MS_MAX = 15000  # 250 by itself; the node too may have to wait for its turn
 BEACON_MS_LATE = 60000  # where Kafka was too slow for the node
 SETTINGS = {"cleanup.policy": "delete", "retention.ms": "21600000",
             "retention.bytes": str(20 << 30), "segment.ms": "600000",

@@ -34,9 +34,9 @@ from harness import wait_until
 
 MOMENTS = int(os.environ.get("START_MOMENTS", "8" if IN_CI else "50"))
 RATE = 500
-TRIES = 12  # until snapshots of both nodes are of the same seq
+TRIES_S = 8  # until snapshots of both nodes are of the same seq
 SNAPSHOT_AGE_S = 0.55
-QUIET_S = 10
+QUIET_S = 30
 QUIET_MS = 3600 * 1000
 FOREIGN = 120000  # records; a node looks at the last 100,000 for a place to begin
 TOPIC = "tickwire.market"
@@ -207,7 +207,8 @@ class Moments:
         for quiet in (False, True):
             if quiet:
                 self.cluster.halt(QUIET_S)
-            for _ in range(TRIES):
+            end = time.monotonic() + (QUIET_S if quiet else TRIES_S)
+            while time.monotonic() < end:
                 clients = self.audience.join_all([(member, "?batch=1", "/ws/exchange")
                                                   for member in self.cluster.members])
                 self.audience.wait(lambda them=clients: all(
