@@ -10,10 +10,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.append(os.path.join(os.path.dirname(HERE), "show"))  # kafka.py
 
-from harness import ALONE, LISTEN, Node, replay, wait_until  # noqa: E402
+from harness import ALONE, LISTEN, Node, newest, replay, wait_until  # noqa: E402
 from kafka import Broker  # noqa: E402
 from prometheus import Metrics  # noqa: E402
 from stream import collect_played  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """A failure comes with what the last nodes said."""
+    report = (yield).get_result()
+    if report.failed:
+        report.sections += [(f"log of {' '.join(node.process.args[1:3])}, pid {node.pid}", node.log)
+                            for node in newest]
 
 
 class Played:

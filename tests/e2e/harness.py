@@ -29,6 +29,8 @@ with open(TICKWIRE, "rb") as _binary:
     SANITIZED = re.search(rb"__(asan|tsan)_init", _binary.read()) is not None
 PATIENCE = 30 if SANITIZED else 15  # seconds for what should come at once
 
+newest = collections.deque(maxlen=4)  # nodes, for who wants to know what they said last
+
 LISTEN = ["--set", "http.listen=127.0.0.1:0"]
 ALONE = [part for name in EXCHANGES for part in ("--set", f"exchanges.{name}.enabled=false")]
 
@@ -82,6 +84,7 @@ class Node:
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
         self.port = None
+        newest.append(self)
 
     def _read_log(self):
         for line in self.process.stderr:
