@@ -164,8 +164,11 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
 {
     if (barrier->epoch > path->newest)
         path->newest = barrier->epoch;
-    if (!reading_barrier(&path->reading, barrier))
+    if (!reading_barrier(&path->reading, barrier)) {
+        if (strcmp(path->reading.stream, barrier->stream) != 0 && !replica->writing)
+            journal_barrier(replica->log, barrier->stream, barrier->epoch); /* where, is unknown */
         return false;
+    }
     path->barrier_position = barrier->position;
     path->early_ns = 0;
     keep_text(path->leader, sizeof path->leader, barrier->node);
