@@ -268,8 +268,9 @@ static void slot_state(void *context, const struct state_note *state)
     struct replica *replica = slot->replica;
     const struct replica_ports *ports = &replica->options.ports;
     const struct path *path = &slot->path;
-    if (state->epoch != path->reading.epoch || strcmp(state->stream, path->reading.stream) != 0)
-        return;
+    if (state->epoch != path->reading.epoch || strcmp(state->stream, path->reading.stream) != 0 ||
+        state->seq > path->reading.seq)
+        return; /* the last: what it tells of was lost behind it, and may never come */
     if (replica->leading == LEADING)
         notes_read_back(slot, state);
     else if (replica->shadow_path == path)
