@@ -168,6 +168,8 @@ static void take_reading(struct replica *replica)
             lead_from_alone(replica);
         return; /* it comes home first */
     }
+    if (replica->collecting)
+        return; /* that ends first: what was pending is to be collected again */
     if (slot == NULL) {
         if (take_over_failed(replica))
             lead_fresh(replica, any_attached(replica) ? "no carrier answers" : "no carrier");
