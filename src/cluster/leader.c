@@ -209,11 +209,22 @@ static void take_opened(struct replica *replica)
     replica->collect = true;
 }
 
+static void depose(struct replica *replica, const char *node, int64_t epoch)
+{
+    log_warn("cluster", log_text("msg", "deposed: another node writes now"), log_text("node", node),
+             log_int("epoch", epoch), log_int("own_epoch", replica->epoch));
+    replica->fenced = true;
+    leader_stop(replica);
+}
+
 static void take_waiting(struct replica *replica)
 {
     struct slot *slot = replica->home;
     int64_t stall_ns = replica->options.times.stall * NS_PER_MS;
-    if (replica->barrier_read && slot->path.joined)
+    int64_t newest = journal_barrier_epoch(replica->log);
+    if (newest > replica->epoch) /* the log has gone on with it, by the peer */
+        depose(replica, replica->peer.leader, newest);
+    else if (replica->barrier_read && slot->path.joined)
         take_opened(replica);
     else if (slot->carrier == NULL || take_over_failed(replica))
         lead_fresh(replica, "the carrier does not give the barrier back");
@@ -232,14 +243,6 @@ static bool has_other_history(const struct replica *replica, const struct path *
     int64_t epoch = journal_epoch_at(replica->log, reading->seq);
     return reading->seq > replica_written(replica) || reading->lost ||
            (epoch != 0 && reading->record_epoch != 0 && epoch != reading->record_epoch);
-}
-
-static void depose(struct replica *replica, const char *node, int64_t epoch)
-{
-    log_warn("cluster", log_text("msg", "deposed: another node writes now"), log_text("node", node),
-             log_int("epoch", epoch), log_int("own_epoch", replica->epoch));
-    replica->fenced = true;
-    leader_stop(replica);
 }
 
 /* A carrier has been read to its end, and this leadership does not write there yet. */
