@@ -31,7 +31,7 @@ void broker_begin(struct broker *broker)
 {
     broker->count = broker->low = 0;
     broker->ids = 0;
-    broker->down = broker->frozen = false;
+    broker->down = broker->frozen = broker->lost = false;
     broker->restarts = 0;
     broker->ghost_count = 0;
     broker->arena_used = 0;
@@ -102,13 +102,29 @@ void broker_step(struct broker *broker)
     broker->ghost_count = kept;
 }
 
+int64_t broker_newest_barrier(const struct broker *broker, const char *stream)
+{
+    int64_t newest = 0;
+    for (int64_t at = broker->low; at < broker->count; at++) {
+        const struct item *item = broker->entries[at].item;
+        if (item->kind == ITEM_BARRIER && item->barrier.epoch > newest &&
+            strcmp(item->barrier.stream, stream) == 0)
+            newest = item->barrier.epoch;
+    }
+    return newest;
+}
+
+bool beacon_fits(const struct beacon *beacon, int64_t position)
+{
+    return beacon->now.position <= position && beacon->barrier < position &&
+           (beacon->start.stream[0] == '\0' || beacon->start.position <= beacon->now.position);
+}
+
 static bool is_usable(const struct broker *broker, int64_t at)
 {
     const struct item *item = broker->entries[at].item;
-    return item->kind == ITEM_BEACON && item->beacon.start.stream[0] != '\0' &&
-           item->beacon.start.position >= broker->low &&
-           item->beacon.start.position <= item->beacon.now.position &&
-           item->beacon.now.position <= at;
+    return item->kind == ITEM_BEACON && beacon_fits(&item->beacon, at) &&
+           item->beacon.start.stream[0] != '\0' && item->beacon.start.position >= broker->low;
 }
 
 const struct beacon *broker_newest_start(const struct broker *broker)

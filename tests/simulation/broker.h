@@ -31,6 +31,7 @@ struct broker {
     int64_t low;             /* those before it have expired */
     uint64_t ids;
     bool down, frozen;
+    bool lost;         /* ever an end, or all */
     uint32_t restarts; /* every connection breaks */
     struct {
         const struct item *item;
@@ -51,6 +52,12 @@ void broker_ghost(struct broker *broker, const struct item *item, int64_t due_ms
 void *broker_room(struct broker *broker, size_t size);
 struct slice broker_copy(struct broker *broker, struct slice text);
 const char *broker_copy_text(struct broker *broker, const char *text);
+
+/* The newest epoch of a stream that has a barrier there; 0: none has. */
+int64_t broker_newest_barrier(const struct broker *broker, const char *stream);
+
+/* False: it was written about places that are not there any more. As in kafka_decode.c. */
+bool beacon_fits(const struct beacon *beacon, int64_t position);
 
 /* The first beacon in the last `window` entries that says where one can begin, else in those before
  * them; NULL: none. As src/stream/kafka/kafka_search.c does it. */

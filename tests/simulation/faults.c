@@ -198,9 +198,11 @@ static void restart_broker(struct world *world, struct node *node)
     if (kind >= 40 && kind < 80 && broker->count > broker->low) {
         int64_t most = broker->count - broker->low, lost = dice_between(dice, 1, 60);
         broker->count -= lost < most ? lost : most;
+        broker->lost = true;
         world->counts->lost_tails++;
     } else if (kind >= 80 && kind < 88) {
         broker->count = broker->low = 0;
+        broker->lost = true;
         world->counts->lost_logs++;
     } else if (kind >= 88) {
         broker->low += dice_below(dice, (uint32_t)(broker->count - broker->low + 1));

@@ -303,7 +303,8 @@ static void give(struct kafka *kafka, const struct entry *entry, int64_t positio
         reader->barrier(reader->context, &barrier);
         return;
     case ITEM_BEACON:
-        reader->beacon(reader->context, &item->beacon);
+        if (beacon_fits(&item->beacon, position))
+            reader->beacon(reader->context, &item->beacon);
         return;
     case ITEM_STATE:
         reader->state(reader->context, &item->state);

@@ -2,6 +2,8 @@
 /* The names there are, and what is checked with them. */
 #include "tests/simulation/monitor.h"
 
+#include "tests/simulation/broker.h"
+
 #include "base/memory.h"
 
 #include <assert.h>
@@ -188,6 +190,16 @@ void monitor_barrier(struct node *node, const struct barrier *barrier)
     uint16_t stream = monitor_stream(node->world, barrier->stream);
     if (barrier->epoch > node->barrier[stream])
         node->barrier[stream] = barrier->epoch;
+}
+
+void monitor_taken(struct node *node)
+{
+    const struct world *world = node->world;
+    for (uint16_t i = 0; world->broker->lost && i < world->monitor->stream_count; i++) {
+        int64_t newest = broker_newest_barrier(world->broker, monitor_stream_name(world, i));
+        if (newest < node->barrier[i])
+            node->barrier[i] = newest;
+    }
 }
 
 void monitor_step(struct world *world)

@@ -125,6 +125,7 @@ static void port_taken(void *context)
     node->served = true;
     world_trace(node->world, "%s: takes %s", node->name,
                 journal_stream(replica_journal(node->replica)));
+    monitor_taken(node);
     clients_start_over(node->world, node->index);
 }
 
