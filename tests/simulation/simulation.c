@@ -4,6 +4,7 @@
  *
  *     simulation [--schedules N] [--first-seed S] [--seconds T] [--keep-going]
  *     simulation --seed N --trace
+ *     simulation --failed-once
  *     simulation --plant no-fence|no-barrier|wrong-resend ...
  *
  * Prints one JSON object. The exit status is 1 when a schedule failed; with --expect-failure, which
@@ -26,9 +27,20 @@
 
 #define FAILURES_SHOWN 20
 
+/* Seeds that did not hold, by what was wrong. They tell that only as long as the dice are rolled in
+ * the same order: what was wrong in src/cluster has a test there as well. */
+static const uint64_t failed_once[] = {
+    503552,  3016096, 464717, /* a barrier that a path could not place did not fence the log */
+    294936,                   /* a state ahead of its reading was believed */
+    177840,  254467,          /* what was pending was dropped, and not collected again */
+    495238,                   /* the log had gone on with a newer epoch than its barrier's */
+    6612232, 156964,  299660, /* the model's: beacons about lost places; P4 where all was lost */
+};
+
 struct arguments {
     uint64_t first, schedules;
-    int64_t seconds; /* at most; 0: no matter */
+    const uint64_t *seeds; /* these, instead of those from `first` on; NULL: none */
+    int64_t seconds;       /* at most; 0: no matter */
     bool trace, keep_going, expect_failure;
     const char *plant;
 };
@@ -84,7 +96,10 @@ static struct arguments read_arguments(char **argv)
             arguments.seconds = (int64_t)number(*++at);
         else if (strcmp(*at, "--plant") == 0 && plant(*++at))
             arguments.plant = *at;
-        else if (strcmp(*at, "--seed") == 0) {
+        else if (strcmp(*at, "--failed-once") == 0) {
+            arguments.seeds = failed_once;
+            arguments.schedules = COUNT_OF(failed_once);
+        } else if (strcmp(*at, "--seed") == 0) {
             arguments.first = number(*++at);
             arguments.schedules = 1;
         } else {
@@ -119,7 +134,7 @@ static void note_single(struct outcome *outcome, const struct world *world)
 static void run(struct world *world, const struct arguments *arguments, struct outcome *outcome)
 {
     for (uint64_t i = 0; i < arguments->schedules; i++) {
-        uint64_t seed = arguments->first + i;
+        uint64_t seed = arguments->seeds == NULL ? arguments->first + i : arguments->seeds[i];
         seed_now = seed;
         if (!world_run(world, seed, arguments->trace))
             note_failure(outcome, world, seed);
