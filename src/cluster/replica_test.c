@@ -4,251 +4,17 @@
  * alone, with a carrier, behind a leader, and when things fail. Here each rule is small and
  * readable; that they hold together in any order of events is shown by tests/simulation.
  */
-#include "cluster/replica.h"
-
-#include "base/memory.h"
-#include "cluster/fake_topic.h"
-#include "stream/stream.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
-#define NODES 2
-#define STEP_MS 25
-#define NS_PER_MS INT64_C(1000000)
-#define RETAIN ((size_t)4 * MEBIBYTE)
+#include "cluster/replica_fixture_test.h"
 
-/* ---- nodes ---- */
+/* ---- what another node writes ---- */
 
-static int64_t clock_ns;
-
-struct node {
-    struct replica *replica;
-    struct fake_carrier fake;
-    bool attached, collecting, peer_open;
-    char since[LIMIT_STREAM_ID + 48];
-    int taken, renamed;
-};
-
-static int64_t port_now_ns(void *context)
-{
-    (void)context;
-    return clock_ns;
-}
-
-static int64_t port_wall_us(void *context)
-{
-    (void)context;
-    return INT64_C(1700000000000000) + clock_ns / 1000;
-}
-
-static uint64_t port_random(void *context)
-{
-    static uint64_t last = 1000;
-    (void)context;
-    return ++last;
-}
-
-static void port_collect(void *context, bool on)
-{
-    ((struct node *)context)->collecting = on;
-}
-
-static void port_peer_open(void *context, const char *since)
-{
-    struct node *node = context;
-    node->peer_open = true;
-    snprintf(node->since, sizeof node->since, "%s", since);
-}
-
-static void port_peer_close(void *context)
-{
-    ((struct node *)context)->peer_open = false;
-}
-
-static void port_changed(void *context)
-{
-    (void)context;
-}
-
-static void port_shadow(void *context, struct journal *shadow)
-{
-    (void)context;
-    (void)shadow;
-}
-
-static void port_taken(void *context)
-{
-    ((struct node *)context)->taken++;
-}
-
-static void port_renamed(void *context)
-{
-    ((struct node *)context)->renamed++;
-}
-
-static void port_load_state(void *context, struct journal *journal, const struct state_note *state)
-{
-    (void)context;
-    (void)journal;
-    (void)state;
-}
-
-static void port_load_message(void *context, struct journal *journal, struct slice message)
-{
-    (void)context;
-    (void)journal;
-    (void)message;
-}
-
-static size_t port_save_state(void *context, size_t index, struct buffer *out)
-{
-    (void)context;
-    (void)index;
-    (void)out;
-    return 0;
-}
-
-static bool port_identify(void *context, const struct record *record,
-                          struct replica_trade *ret_trade)
-{
-    (void)context;
-    (void)record;
-    (void)ret_trade;
-    return false;
-}
-
-static void node_create(struct node *node, const char *name)
-{
-    *node = (struct node){.fake.carrier.kind = &fake_carrier_kind};
-    struct replica_ports ports = {.now_ns = port_now_ns,
-                                  .wall_us = port_wall_us,
-                                  .random = port_random,
-                                  .collect = port_collect,
-                                  .peer_open = port_peer_open,
-                                  .peer_close = port_peer_close,
-                                  .changed = port_changed,
-                                  .shadow = port_shadow,
-                                  .taken = port_taken,
-                                  .renamed = port_renamed,
-                                  .load_state = port_load_state,
-                                  .load_message = port_load_message,
-                                  .save_state = port_save_state,
-                                  .identify = port_identify,
-                                  .context = node};
-    node->replica = replica_create(&(struct replica_options){
-        .node = name, .retain = RETAIN, .times = REPLICA_TIMES, .ports = ports});
-}
-
-static void node_attach(struct node *node)
-{
-    node->fake.begun = false;
-    replica_reader(node->replica, 0, &node->fake.reader);
-    replica_attach(node->replica, 0, &node->fake.carrier);
-    node->attached = true;
-}
-
-static struct node *nodes; /* of the test that runs */
-
-static int make(void **state)
-{
-    clock_ns = INT64_C(1000000000);
-    memset(&fake_topic, 0, sizeof fake_topic);
-    nodes = memory_array(NODES, sizeof *nodes);
-    node_create(&nodes[0], "node-1");
-    node_create(&nodes[1], "node-2");
-    *state = nodes;
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < NODES; i++) {
-        replica_detach(nodes[i].replica, 0);
-        replica_destroy(nodes[i].replica);
-    }
-    memory_free(nodes);
-    return 0;
-}
-
-static void step(void)
-{
-    for (size_t i = 0; i < NODES; i++) {
-        if (nodes[i].attached)
-            (void)fake_carrier_kind.poll(&nodes[i].fake.carrier);
-        replica_tick(nodes[i].replica);
-    }
-}
-
-static void live(int64_t ms)
-{
-    for (int64_t i = 0; i < ms; i += STEP_MS) {
-        clock_ns += STEP_MS * NS_PER_MS;
-        step();
-    }
-}
-
-/* ---- what the tests say ---- */
-
-static enum replica_mode mode_of(const struct node *node)
-{
-    struct replica_info info;
-    replica_describe(node->replica, &info);
-    return info.mode;
-}
-
-static const char *source_of(const struct node *node)
-{
-    struct replica_info info;
-    replica_describe(node->replica, &info);
-    return info.source;
-}
-
-static int64_t last_of(const struct node *node)
-{
-    return journal_next(replica_journal(node->replica)) - 1;
-}
-
-static void publish(struct node *node)
-{
-    static const char body[] = "\"exchange\":\"x\",\"n\":1}";
-    struct sequencer *sequencer = replica_sequencer(node->replica);
-    char *room = sequencer_reserve(sequencer, "status", sizeof body);
-    assert_non_null(room);
-    memcpy(room, body, sizeof body - 1);
-    assert_int_equal(sequencer_commit(sequencer, SLICE("x"), sizeof body - 1), CARRIER_TAKEN);
-}
-
-static void assert_same_logs(void)
-{
-    const struct journal *one = replica_journal(nodes[0].replica);
-    const struct journal *other = replica_journal(nodes[1].replica);
-    assert_string_equal(journal_stream(one), journal_stream(other));
-    assert_int_equal(journal_next(one), journal_next(other));
-    assert_int_equal(journal_epoch(one), journal_epoch(other));
-}
-
-/* A leader, and a follower behind it, both in Kafka's mode. */
-static void make_pair(void)
-{
-    node_attach(&nodes[0]);
-    replica_lead(nodes[0].replica, 100);
-    live(6000);
-    assert_int_equal(mode_of(&nodes[0]), REPLICA_LEADER_CARRIER);
-    node_attach(&nodes[1]);
-    live(500);
-    assert_int_equal(mode_of(&nodes[1]), REPLICA_FOLLOWER_CARRIER);
-    publish(&nodes[0]);
-    live(100);
-    assert_same_logs();
-}
-
-/* What another node, which is not here, writes. */
 static void foreign_barrier(int64_t epoch)
 {
     struct fake_item item = {.kind = ITEM_BARRIER, .epoch = epoch, .start = -1};
@@ -283,6 +49,14 @@ static void say(struct node *node, int64_t seq)
     char text[128] = {0};
     snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
              (long long)seq);
+    replica_peer_record(node->replica, slice_of(text));
+}
+
+static void say_epoch(struct node *node, int64_t seq, int64_t epoch)
+{
+    char text[128] = {0};
+    snprintf(text, sizeof text, "{\"type\":\"epoch\",\"seq\":%lld,\"epoch\":%lld}", (long long)seq,
+             (long long)epoch);
     replica_peer_record(node->replica, slice_of(text));
 }
 
@@ -393,6 +167,47 @@ static void it_leaves_without_collecting(void **state)
     assert_same_logs();
 }
 
+/* It is elected again, and the carrier is gone at the same time: it stops, and leads anew. */
+static void what_was_pending_and_is_dropped_is_collected_again(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    assert_int_equal(leader->collected, 1);
+    fake_topic.losing = true;
+    publish(leader);
+    replica_detach(leader->replica, 0);
+    leader->attached = false;
+    replica_lead(leader->replica, 200);
+    live(100);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    assert_true(leader->collecting);
+    assert_int_equal(leader->collected, 2);
+}
+
+/* Its own barrier comes late, and older than what it has heard by then. */
+static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
+{
+    struct node *follower = *state;
+    struct replica_info info;
+    follower++;
+    make_pair();
+    const struct journal *log = replica_journal(follower->replica);
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    fake_topic.silent = true;
+    live(1200);
+    hello(follower, journal_stream(log), epoch, last + 1);
+    replica_lead(follower->replica, 0);
+    live(STEP_MS);
+    say_epoch(follower, last + 1, epoch + 2);
+    assert_int_equal(last_of(follower), last + 1);
+    fake_topic.silent = false;
+    live(100);
+    replica_describe(follower->replica, &info);
+    assert_false(info.leader);
+    assert_true(info.fenced);
+    assert_int_equal(last_of(follower), last + 1);
+}
+
 /* ---- the follower ---- */
 
 static void a_follower_serves_what_it_reads(void **state)
@@ -443,6 +258,50 @@ static void what_is_fenced_comes_to_nobody(void **state)
     live(STEP_MS);
     assert_int_equal(last_of(follower), last + 1);
     assert_int_equal(journal_epoch_at(replica_journal(follower->replica), last + 1), epoch + 1);
+}
+
+/* The topic's head is gone, so nothing of it can be placed; who leads by the peer was deposed. */
+static void a_barrier_that_cannot_be_placed_fences_the_peer(void **state)
+{
+    struct node *follower = *state;
+    follower++;
+    make_pair();
+    const struct journal *log = replica_journal(follower->replica);
+    const struct carrier_reader *reader = &follower->fake.reader;
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    fake_topic.silent = true;
+    live(1200);
+    hello(follower, journal_stream(log), epoch, last + 1);
+    say(follower, last + 1);
+    assert_int_equal(last_of(follower), last + 1);
+    reader->began(reader->context, &(struct checkpoint){.position = 7});
+    reader->barrier(reader->context, &(struct barrier){.stream = journal_stream(log),
+                                                       .epoch = epoch + 1,
+                                                       .start = -1,
+                                                       .writer = "another",
+                                                       .node = "another",
+                                                       .position = 7});
+    say(follower, last + 2);
+    assert_int_equal(last_of(follower), last + 1);
+}
+
+/* It was written before the topic lost its end, and came into it after that. */
+static void a_state_ahead_of_its_reading_tells_nothing(void **state)
+{
+    struct node *follower = *state;
+    follower++;
+    make_pair();
+    const struct journal *log = replica_journal(follower->replica);
+    const struct carrier_reader *reader = &follower->fake.reader;
+    struct state_note note = {.stream = journal_stream(log),
+                              .epoch = journal_epoch(log),
+                              .seq = last_of(follower) + 1,
+                              .text = SLICE("{}")};
+    reader->state(reader->context, &note);
+    assert_int_equal(follower->loaded, 0);
+    note.seq--;
+    reader->state(reader->context, &note);
+    assert_int_equal(follower->loaded, 1);
 }
 
 static void behind_a_silent_carrier_it_asks_the_leader(void **state)
@@ -562,9 +421,13 @@ int main(void)
         TEST(what_was_lost_is_written_again_in_order),
         TEST(a_newer_barrier_deposes_it),
         TEST(it_leaves_without_collecting),
+        TEST(what_was_pending_and_is_dropped_is_collected_again),
+        TEST(who_hears_of_a_newer_leader_by_the_peer_does_not_lead),
         TEST(a_follower_serves_what_it_reads),
         TEST(a_fork_starts_it_over),
         TEST(what_is_fenced_comes_to_nobody),
+        TEST(a_barrier_that_cannot_be_placed_fences_the_peer),
+        TEST(a_state_ahead_of_its_reading_tells_nothing),
         TEST(behind_a_silent_carrier_it_asks_the_leader),
         TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_hello_that_cannot_be_is_not_believed),

@@ -3,9 +3,9 @@
 """The rules of the numbered stream, as the very objects that the product links, under faults.
 
 tests/simulation drives a whole cluster in one process under virtual time from one seed, and checks
-it at every step. Shown are: every schedule of a range of seeds holds, and every seed that did not hold
-once; a seed run twice is the same schedule; and each of three bugs, planted into the linked test
-alone, is found.
+it at every step. Shown are: every schedule of a range of seeds holds, and each that once did not; a
+seed run twice is the same schedule; and each of three bugs, planted into the linked test alone, is
+found.
 
     MODEL_SCHEDULES   how many (default 100,000; with --ci as many as fit 15 seconds)
     MODEL_FIRST       the first seed (default 1)
