@@ -119,6 +119,14 @@ void replication_note_leader(struct replication *replication)
 
 /* ---- life ---- */
 
+int replication_check(const struct settings *settings, struct err *err)
+{
+    int result = kafka_check(settings, err);
+    if (result == 0 && peers_check_token(settings->cluster.token_file, err) != 0)
+        result = err_wrap(err, "cluster.token_file");
+    return result;
+}
+
 static int open_peers(struct replication *replication, struct err *err)
 {
     const struct settings *settings = replication->options.settings;
@@ -209,7 +217,7 @@ bool replication_is_flushed(const struct replication *replication)
 static int reopen_kafka(struct replication *replication, struct err *err)
 {
     bool wanted = replication->options.settings->kafka.enabled;
-    if (wanted && kafka_check(replication, err) < 0)
+    if (wanted && kafka_check(replication->options.settings, err) < 0)
         return err->code;
     kafka_close(replication);
     return wanted ? kafka_open(replication, err) : 0;

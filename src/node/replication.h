@@ -23,6 +23,9 @@ struct replication_options {
     void *context;
 };
 
+/* Whether what the settings name can be read: kafka.password_file, cluster.token_file. */
+int replication_check(const struct settings *settings, struct err *err) MUST_CHECK;
+
 /* Nothing happens before replication_start. */
 int replication_create(const struct replication_options *options,
                        struct replication **ret_replication, struct err *err) MUST_CHECK;

@@ -20,7 +20,7 @@ static void kafka_wake(void *context)
     waker_wake(replication->waker);
 }
 
-/* The first line of the file, without what ends it. */
+/* The file's only line, without what ends it; no path: "". */
 static int read_password(const char *path, char *out, size_t out_size, struct err *err)
 {
     struct secret_file file = {0};
@@ -33,8 +33,10 @@ static int read_password(const char *path, char *out, size_t out_size, struct er
     struct slice text = secret_file_text(&file);
     while (text.size > 0 && isspace((unsigned char)text.data[text.size - 1]))
         text.size--;
-    if (!slice_copy(text, out, out_size) || memchr(text.data, '\n', text.size) != NULL)
-        result = err_set(err, -EINVAL, "kafka.password_file must hold one line, the password");
+    if (text.size == 0 || !slice_copy(text, out, out_size) ||
+        memchr(text.data, '\n', text.size) != NULL)
+        result = err_set(err, -EINVAL,
+                         "kafka.password_file: %s: expected one line, the password", path);
     secret_file_release(&file);
     return result;
 }
@@ -64,11 +66,10 @@ static int open_with(struct replication *replication, const char *password, stru
     return 0;
 }
 
-int kafka_check(const struct replication *replication, struct err *err)
+int kafka_check(const struct settings *settings, struct err *err)
 {
     char password[PASSWORD_MAX];
-    int result = read_password(replication->options.settings->kafka.password_file, password,
-                               sizeof password, err);
+    int result = read_password(settings->kafka.password_file, password, sizeof password, err);
     explicit_bzero(password, sizeof password);
     return result < 0 ? result : 0;
 }

@@ -53,8 +53,8 @@ struct peer_reader replication_peer_reader(struct replication *replication);
 
 /* ---- replication_kafka.c ---- */
 
-/* Whether what the settings name can be read. */
-int kafka_check(const struct replication *replication, struct err *err) MUST_CHECK;
+/* Whether kafka.password_file, if there is one, can be read and holds a password. */
+int kafka_check(const struct settings *settings, struct err *err) MUST_CHECK;
 int kafka_open(struct replication *replication, struct err *err) MUST_CHECK;
 void kafka_close(struct replication *replication);
 void kafka_settle(void); /* its threads end before the process does, if they end soon */

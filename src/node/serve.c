@@ -3,18 +3,16 @@
  * node share. */
 #include "node/commands.h"
 
-#include "access/secret_file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/replication.h"
 #include "node/run.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define OUTPUT_MAX (4 * MEBIBYTE)
-#define SECRET_MAX (16 * KIBIBYTE)
 
 extern char **environ;
 
@@ -36,28 +34,6 @@ void run_sources(const struct node_arguments *arguments, struct settings_options
     };
 }
 
-/* Who needs it reads it; here it only has to be there. */
-static int check_secret(const char *key, const char *path, struct err *err)
-{
-    struct secret_file file;
-    if (path[0] == '\0')
-        return 0;
-    if (secret_file_read(path, SECRET_MAX, &file, err) < 0)
-        return err_wrap(err, key);
-    struct slice text = slice_trim(secret_file_text(&file));
-    secret_file_release(&file);
-    return text.size > 0
-               ? 0
-               : err_set(err, -EINVAL, "%s: %s: expected a secret, found nothing", key, path);
-}
-
-static int check_files(const struct settings *settings, struct err *err)
-{
-    int result = check_secret("kafka.password_file", settings->kafka.password_file, err);
-    return result < 0 ? result
-                      : check_secret("cluster.token_file", settings->cluster.token_file, err);
-}
-
 int run_load(const struct node_arguments *arguments, struct settings *ret_settings,
              struct front **ret_front)
 {
@@ -66,7 +42,8 @@ int run_load(const struct node_arguments *arguments, struct settings *ret_settin
     run_sources(arguments, &options);
     if (settings_load(ret_settings, &options, &err) < 0)
         return say_wrong(&err);
-    if (check_files(ret_settings, &err) == 0 && front_create(ret_settings, ret_front, &err) == 0)
+    if (replication_check(ret_settings, &err) == 0 &&
+        front_create(ret_settings, ret_front, &err) == 0)
         return 0;
     settings_release(ret_settings);
     return say_wrong(&err);

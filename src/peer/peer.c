@@ -295,7 +295,9 @@ static void on_asked(void *context, struct peer_poll *poll)
 
 /* ---- the owner's calls ---- */
 
-static int read_bearer(const char *path, char **ret_bearer, struct err *err)
+/* ret_file, to be released when it succeeds, holds ret_token. */
+static int read_token(const char *path, struct secret_file *ret_file, struct slice *ret_token,
+                      struct err *err)
 {
     struct secret_file file;
     int failed = secret_file_read(path, LIMIT_ACCESS_FILE, &file, err);
@@ -306,19 +308,39 @@ static int read_bearer(const char *path, char **ret_bearer, struct err *err)
         token.size--;
     if (token.size < LIMIT_ACCESS_TOKEN_MIN || token.size > LIMIT_ACCESS_TOKEN ||
         !token_well_formed(token)) {
-        failed =
-            err_set(err, -EINVAL, "%s: not one token alone (RFC 6750, 2.1) of %d to %d characters",
-                    path, LIMIT_ACCESS_TOKEN_MIN, LIMIT_ACCESS_TOKEN);
-    } else {
-        char *bearer = memory_alloc(token.size + 1);
-        memcpy(bearer, token.data, token.size);
-        *ret_bearer = bearer;
-        if (file.exposed)
-            log_warn("peer", log_text("msg", "every user of this machine may read the token"),
-                     log_text("file", path));
+        secret_file_release(&file);
+        return err_set(err, -EINVAL,
+                       "%s: not one token alone (RFC 6750, 2.1) of %d to %d characters", path,
+                       LIMIT_ACCESS_TOKEN_MIN, LIMIT_ACCESS_TOKEN);
     }
+    *ret_file = file;
+    *ret_token = token;
+    return 0;
+}
+
+int peers_check_token(const char *path, struct err *err)
+{
+    struct secret_file file = {0};
+    struct slice token;
+    int failed = path[0] == '\0' ? 0 : read_token(path, &file, &token, err);
     secret_file_release(&file);
     return failed;
+}
+
+static int read_bearer(const char *path, char **ret_bearer, struct err *err)
+{
+    struct secret_file file;
+    struct slice token;
+    int failed = read_token(path, &file, &token, err);
+    if (failed != 0)
+        return failed;
+    *ret_bearer = memory_alloc(token.size + 1);
+    memcpy(*ret_bearer, token.data, token.size);
+    if (file.exposed)
+        log_warn("peer", log_text("msg", "every user of this machine may read the token"),
+                 log_text("file", path));
+    secret_file_release(&file);
+    return 0;
 }
 
 /* ret_text: LIMIT_URL bytes, without a slash at its end. */

@@ -51,8 +51,12 @@ struct peers_options {
     struct peer_reader reader;
 };
 
-/* Reads the token file: one token alone (RFC 6750, 2.1). -EINVAL, or what the file's reading said,
- * with the URL or the file in front. */
+/* Whether the token file ("": none) holds one token alone (RFC 6750, 2.1). -EINVAL, or what the
+ * file's reading said, with the file in front. */
+int peers_check_token(const char *path, struct err *err) MUST_CHECK;
+
+/* Reads the token file, and fails as peers_check_token does, or with -EINVAL and the URL in front.
+ */
 int peers_create(const struct peers_options *options, struct peers **ret_peers,
                  struct err *err) MUST_CHECK;
 void peers_destroy(struct peers *peers); /* NULL is a no-op; not from inside a reader */
