@@ -81,6 +81,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(SENT_MESSAGES, "messages_out_total", METRIC_COUNTER, "Sequenced messages sent to clients")   \
     X(SNAPSHOTS, "snapshots_built_total", METRIC_COUNTER, "Snapshots built for joining clients")   \
     X(ROLE, "role", METRIC_GAUGE, "1: this node's part now, by role")                              \
+    X(LEADERSHIPS, "leadership_changes_total", METRIC_COUNTER,                                     \
+      "Epochs that began, as this node saw it")                                                    \
     X(MODE, "mode", METRIC_GAUGE, "1: this node's mode now, by mode")                              \
     X(MODE_CHANGES, "mode_changes_total", METRIC_COUNTER, "Changes of this node's mode")           \
     X(REWRITES, "rewrites_total", METRIC_COUNTER,                                                  \

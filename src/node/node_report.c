@@ -202,6 +202,7 @@ void node_fill_cluster(void *context, struct admin_cluster *ret_cluster)
     const struct node *node = context;
     const struct settings *settings = node->options.settings;
     const struct journal *journal = replication_journal(node->replication);
+    int64_t since_us = replication_role_since_us(node->replication);
     struct replica_info info;
     replication_describe(node->replication, &info);
     *ret_cluster = (struct admin_cluster){.leader = info.leader_node,
@@ -214,6 +215,6 @@ void node_fill_cluster(void *context, struct admin_cluster *ret_cluster)
                                                 .version = TICKWIRE_VERSION,
                                                 .clients = (int64_t)gateway_clients(node->gateway),
                                                 .lag_ms = info.lag_ms,
-                                                .since_us = info.since_us};
+                                                .since_us = since_us};
     replication_fill_cluster(node->replication, ret_cluster);
 }

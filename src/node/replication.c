@@ -59,6 +59,16 @@ const char *replication_role(const struct replica_info *info)
     return info->mode == REPLICA_STARTING ? "starting" : "follower";
 }
 
+/* A role outlasts changes of mode. */
+static void note_role(struct replication *replication, const struct replica_info *info)
+{
+    const char *role = replication_role(info);
+    if (replication->role != NULL && strcmp(role, replication->role) == 0)
+        return;
+    replication->role = role;
+    replication->role_since_us = info->since_us;
+}
+
 void replication_measure(struct replication *replication)
 {
     static const char *const roles[] = {"leader", "follower", "alone", "starting"};
@@ -67,9 +77,9 @@ void replication_measure(struct replication *replication)
     replication->measured_ns = clock_monotonic_ns();
     replica_describe(replication->replica, &info);
     describe_kafka(replication, &kafka);
+    note_role(replication, &info);
     for (size_t i = 0; i < COUNT_OF(roles); i++)
-        measure_one_of(METRIC_ROLE, "role", roles[i],
-                       strcmp(roles[i], replication_role(&info)) == 0);
+        measure_one_of(METRIC_ROLE, "role", roles[i], strcmp(roles[i], replication->role) == 0);
     for (size_t i = 0; i < REPLICA_MODE_COUNT; i++)
         measure_one_of(METRIC_MODE, "mode", replica_mode_names[i], info.mode == i);
     measure_one_of(METRIC_CARRIER_UP, "carrier", "kafka", kafka.state == CARRIER_UP);
@@ -97,6 +107,7 @@ static void note_leader(struct replication *replication, int64_t epoch, const ch
     snprintf(next->reason, sizeof next->reason, "%s",
              info.mode == REPLICA_ALONE ? "no leader was to be found" : "");
     metric_set(metric_series(METRIC_EPOCH, ""), epoch);
+    metric_add(metric_series(METRIC_LEADERSHIPS, ""), 1);
 }
 
 static void note_record(void *context, const struct record *record)
@@ -107,13 +118,20 @@ static void note_record(void *context, const struct record *record)
         note_leader(replication, record->epoch, node);
 }
 
-/* Where the log begins behind the `epoch` message nobody has told it. */
+static bool is_noted(const struct replication *replication, int64_t epoch)
+{
+    return replication->led_count > 0 &&
+           replication->led[replication->led_count - 1].epoch == epoch;
+}
+
+/* Where the log begins behind the `epoch` message nobody has told it. Of an epoch that is noted the
+ * replica may name the next one's leader already: its barrier comes before its first record. */
 void replication_note_leader(struct replication *replication)
 {
     struct replica_info info;
     int64_t epoch = journal_epoch(replica_journal(replication->replica));
     replica_describe(replication->replica, &info);
-    if (epoch > 0 && info.leader_node[0] != '\0')
+    if (epoch > 0 && info.leader_node[0] != '\0' && !is_noted(replication, epoch))
         note_leader(replication, epoch, info.leader_node);
 }
 
@@ -200,6 +218,7 @@ int replication_start(struct replication *replication, struct err *err)
         replica_lead(replication->replica, settings->kafka.enabled ? clock_wall_us() / 1000000 : 0);
     timer_start(replication->tick, TICK_MS, TICK_MS);
     replica_tick(replication->replica);
+    replication_measure(replication);
     return 0;
 }
 
@@ -271,6 +290,11 @@ const struct publisher_past *replication_past(struct replication *replication)
 void replication_describe(const struct replication *replication, struct replica_info *ret_info)
 {
     replica_describe(replication->replica, ret_info);
+}
+
+int64_t replication_role_since_us(const struct replication *replication)
+{
+    return replication->role_since_us;
 }
 
 const char *replication_mode(const struct replication *replication)

@@ -56,6 +56,9 @@ const char *replication_role(const struct replica_info *info);
 
 void replication_describe(const struct replication *replication, struct replica_info *ret_info);
 
+/* Wall time since which it has its role. */
+int64_t replication_role_since_us(const struct replication *replication);
+
 /* "kafka+redis", "kafka", "redis", "websocket": what is configured and healthy now. */
 const char *replication_mode(const struct replication *replication);
 

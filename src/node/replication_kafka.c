@@ -35,8 +35,8 @@ static int read_password(const char *path, char *out, size_t out_size, struct er
         text.size--;
     if (text.size == 0 || !slice_copy(text, out, out_size) ||
         memchr(text.data, '\n', text.size) != NULL)
-        result = err_set(err, -EINVAL,
-                         "kafka.password_file: %s: expected one line, the password", path);
+        result =
+            err_set(err, -EINVAL, "kafka.password_file: %s: expected one line, the password", path);
     secret_file_release(&file);
     return result;
 }

@@ -132,6 +132,9 @@ def wake(world, old, new, kind):
         return own[0]["role"] == "follower" and said["leader"] == new.name and (
             said["epoch"] == new.cluster()["epoch"])
     wait_until(follows, f"{old.name} follows; it says {old.cluster()}", SLOW_MACHINE)
+    led = [(entry["epoch"], entry["node"]) for entry in old.cluster()["history"]]
+    assert led[0][1] == new.name and led[1][1] == old.name, f"who led, as {old.name} says: {led}"
+    assert len({epoch for epoch, _ in led}) == len(led), f"an epoch twice in {led}"
     world.audience.wait_count(world.everybody(), MESSAGES)
     world.hellos += sum(len(one.hellos) - 1 for one in world.everybody())
     return fenced_by(new) - before
