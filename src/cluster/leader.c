@@ -68,6 +68,7 @@ static void lead_fresh(struct replica *replica, const char *reason)
     else if (replica->mode == REPLICA_LEADER_CARRIER)
         pending_deliver(replica);
     make_writer_id(replica);
+    replica->untried = replica->mode == REPLICA_STARTING && replica_slot(replica, false) != NULL;
     replica->epoch = newest + 1;
     replica->leading = LEADING;
     replica->owned = false;
@@ -325,9 +326,11 @@ static void lead_down(struct replica *replica)
     replica->home = NULL;
 }
 
-/* A better carrier than the present one has been fit for long enough. */
+/* A better carrier than the present one has been fit for long enough. One in which this stream has
+ * begun, with the process, has failed nobody yet: its barrier coming back is enough. */
 static void lead_up(struct replica *replica)
 {
+    int64_t healthy_ns = replica->untried ? 0 : replica->options.times.healthy * NS_PER_MS;
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         struct slot *slot = &replica->slots[i];
         if (replica->mode == REPLICA_LEADER_CARRIER && slot == replica->home)
@@ -338,10 +341,11 @@ static void lead_up(struct replica *replica)
         }
         if (slot->healthy_ns == 0)
             slot->healthy_ns = replica->now_ns;
-        if (replica->now_ns - slot->healthy_ns < replica->options.times.healthy * NS_PER_MS)
+        if (replica->now_ns - slot->healthy_ns < healthy_ns)
             continue;
         if (replica->mode != REPLICA_LEADER_CARRIER)
             pending_begin(replica);
+        replica->untried = false;
         replica->home = slot;
         replica_set_mode(replica, REPLICA_LEADER_CARRIER, "what is written comes back");
         return;

@@ -181,6 +181,8 @@ static void slot_look(struct slot *slot)
     slot->carrier->kind->describe(slot->carrier, &info);
     if (info.state != slot->state || info.breaks != slot->breaks)
         replica->changed = true;
+    if (info.breaks != slot->breaks)
+        replica->untried = false;
     if (info.breaks != slot->breaks && slot->writer.refill_seq == 0) {
         int64_t from_ns = replica->now_ns - replica->options.times.refill * NS_PER_MS;
         slot->writer.refill_seq = sample_seq_at(replica, from_ns) + 1;

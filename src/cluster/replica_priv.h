@@ -135,6 +135,7 @@ struct replica {
     /* leader.c, shadow.c */
     bool fenced, owned; /* owned: our barrier was read in a carrier, in this leadership */
     bool usurped;       /* somebody else has written in this epoch */
+    bool untried;       /* the first stream began in a carrier that has not failed since */
     bool barrier_read;  /* ours, that was waited for */
     bool shadow_whole;  /* states of everything have been given */
     bool whole;         /* the same, of what the log has taken */

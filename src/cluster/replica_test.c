@@ -90,11 +90,32 @@ static void a_leader_with_a_carrier_delivers_what_comes_back(void **state)
     assert_true(replica_is_flushed(leader->replica));
 }
 
-static void it_goes_up_after_five_healthy_seconds(void **state)
+static void in_an_empty_carrier_it_waits_for_its_barrier_alone(void **state)
 {
     struct node *leader = *state;
     node_attach(leader);
     replica_lead(leader->replica, 0);
+    live(4 * STEP_MS);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+    assert_string_equal(source_of(leader), "kafka");
+    fake_topic.silent = true; /* once only: from now on it has failed */
+    publish(leader);
+    live(1000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    fake_topic.silent = false;
+    live(4000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    live(2000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+}
+
+static void it_goes_up_after_five_healthy_seconds(void **state)
+{
+    struct node *leader = *state;
+    replica_lead(leader->replica, 0);
+    live(STEP_MS);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT); /* without it first */
+    node_attach(leader);
     live(4000);
     assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
     live(2000);
@@ -416,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_leader_without_carrier_delivers_at_once),
         TEST(a_leader_with_a_carrier_delivers_what_comes_back),
+        TEST(in_an_empty_carrier_it_waits_for_its_barrier_alone),
         TEST(it_goes_up_after_five_healthy_seconds),
         TEST(what_does_not_come_back_is_delivered_direct),
         TEST(what_was_lost_is_written_again_in_order),
