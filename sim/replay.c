@@ -42,6 +42,7 @@ struct player {
     bool ready;                      /* `message` is the next one */
     struct recorded_message message; /* the recording's, until its next call */
     int64_t start_us;                /* monotonic time at which it begins, as played */
+    int64_t played;                  /* messages */
 };
 
 struct replay {
@@ -126,7 +127,7 @@ static void player_ended(struct player *player)
     tell_loss(player);
     if (!player->replay->options.forever) {
         log_info("replay", log_text("msg", "recording played to its end"),
-                 log_text("exchange", player->exchange));
+                 log_text("exchange", player->exchange), log_int("messages", player->played));
         player->playing = false;
         return;
     }
@@ -179,6 +180,7 @@ static bool player_gather(struct player *player)
         }
         player_frame(player, player->message.binary ? WS_BINARY : WS_TEXT, player->message.raw);
         player->ready = false;
+        player->played++;
     }
     return false;
 }

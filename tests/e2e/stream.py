@@ -8,6 +8,7 @@ from decimal import Decimal
 import websockets.sync.client
 
 from harness import PATIENCE
+from prometheus import Metrics
 
 SEQUENCED = ("trade", "ticker", "quote", "book", "status", "gap", "epoch")
 
@@ -77,11 +78,22 @@ def collect_played(node, exchanges=3):
     with Client(node, "?since=" + node.first_token()) as client:
         messages, done = [], False
         while not done:
-            ended = len(node.logged(msg="recording played to its end")) == exchanges
+            last = last_of_replay(node, exchanges)
             new = client.until_type("heartbeat")
             messages += new
-            done = ended and len(new) == 1  # nothing between two heartbeats
+            done = last is not None and client.seq >= last and len(new) == 1
     return messages
+
+
+def last_of_replay(node, exchanges):
+    """The stream's newest number, when the node has taken all that was played; else None."""
+    ends = node.logged(msg="recording played to its end")
+    if len(ends) < exchanges:
+        return None
+    metrics = Metrics(node)
+    taken = all(metrics.total("tickwire_exchange_messages_total", exchange=end["exchange"])
+                >= int(end["messages"]) for end in ends)
+    return metrics.value("tickwire_sequence") if taken else None
 
 
 def levels(side):

@@ -39,7 +39,7 @@ from harness import PATIENCE, Node, wait_until
 from simulator import Simulator
 from stream import SEQUENCED
 
-SLOW_MACHINE = 60  # seconds within which what should come soon must come
+SLOW_MACHINE = 180  # seconds within which what should come soon must come
 TRUTH_EVERY_S = 5  # between two looks: the simulator forgets old trades
 HEARTBEAT = "500ms"
 SILENCE_WINDOW_MS = 100  # less is not worth a note
