@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "market/read.h"
 
+#define READY_LAG_MS 5000
+
 /* ---- what is collected ---- */
 
 static_assert(CHANNEL_COUNT <= ADMIN_CHANNELS_MAX, "the channels of a market have room");
@@ -167,12 +169,23 @@ static void describe_exchange(const struct node *node, size_t index, int64_t now
     ret_exchange->quarantined = info.quarantined;
 }
 
+/* The leader has not been heard for long; one that is not found makes the node stand alone. */
+static bool is_behind(const struct node *node)
+{
+    struct replica_info info;
+    replication_describe(node->replication, &info);
+    return (info.mode == REPLICA_FOLLOWER_CARRIER || info.mode == REPLICA_FOLLOWER_PEER) &&
+           info.lag_ms > READY_LAG_MS;
+}
+
 static const char *why_not_ready(const struct node *node)
 {
     if (node->draining)
         return "this node is leaving";
     if (!gateway_is_open(node->gateway))
         return "this node is starting: it has no stream yet";
+    if (is_behind(node))
+        return "this node's own feed is behind: it does not hear the leader";
     if (gateway_clients(node->gateway) >= node->clients_max)
         return "this node has as many clients as it may have";
     return NULL;

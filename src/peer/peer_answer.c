@@ -140,6 +140,11 @@ int peer_answer_read(struct slice text, struct peer_answer *ret_answer, struct e
     return failed;
 }
 
+const char *peer_refusal(bool has_token)
+{
+    return has_token ? "our token is not good there" : "a token is needed: cluster.token_file";
+}
+
 int peer_greeting_read(struct slice text, struct peer_greeting *ret_greeting, struct err *err)
 {
     struct peer_greeting greeting = {.resumed = false};

@@ -24,6 +24,9 @@ struct peer_answer {              /* of a node about itself */
 /* -EINVAL with what is wrong. */
 int peer_answer_read(struct slice text, struct peer_answer *ret_answer, struct err *err) MUST_CHECK;
 
+/* Why a node has answered 401 or 403; static. */
+const char *peer_refusal(bool has_token);
+
 struct peer_greeting {
     char node[LIMIT_PEER_NAME];
     char stream[LIMIT_STREAM_ID];

@@ -222,7 +222,8 @@ static void link_on_closed(void *context, uint16_t close_code, const char *reaso
     struct ws_client_refusal refusal;
     ws_client_refused(link->client, &refusal);
     if (refusal.status == 401 || refusal.status == 403)
-        link_end(link, "it answered %u: our token is not good there", refusal.status);
+        link_end(link, "it answered %u: %s", refusal.status,
+                 peer_refusal(link->options.bearer != NULL));
     else if (close_code == 1006)
         link_end(link, "%s", reason);
     else

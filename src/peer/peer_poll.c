@@ -54,7 +54,8 @@ static void poll_take(struct peer_poll *poll, const struct http_client_result *r
     if (result->reason != NULL)
         err_set(&err, -EIO, "%s", result->reason);
     else if (result->status == 401 || result->status == 403)
-        err_set(&err, -EACCES, "it answered %u: our token is not good there", result->status);
+        err_set(&err, -EACCES, "it answered %u: %s", result->status,
+                peer_refusal(poll->options.bearer != NULL));
     else if (result->status != 200)
         err_set(&err, -EIO, "it answered %u", result->status);
     else if (peer_answer_read(result->body, &poll->answer, &err) != 0)

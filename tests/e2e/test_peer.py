@@ -247,6 +247,21 @@ def test_who_was_stopped_himself_loses_nothing(leader):
         assert not dump.of("lost") and len(dump.of("hello")) == 1
 
 
+def test_a_follower_that_hears_nobody_is_not_ready(leader):
+    with Node("serve", *LISTEN, *ALONE, "--set", "cluster.role=follower", "--set",
+              f"cluster.peers={base(leader)}") as node:
+        wait_until(lambda: node.get("/readyz")[0] == 200, "it follows")
+        leader.send_signal(signal.SIGSTOP)
+        try:
+            status, _, body = wait_until(
+                lambda: next((it for it in [node.get("/readyz")] if it[0] != 200), None),
+                "it says that it hears nobody")
+        finally:
+            leader.send_signal(signal.SIGCONT)
+        assert status == 503 and b"behind" in body
+        wait_until(lambda: node.get("/readyz")[0] == 200, "it hears the leader again")
+
+
 # ---- who is let in, and whom we trust ----
 
 def write_token(tmp_path, name, token):
@@ -267,6 +282,8 @@ def test_tokens(tmp_path):
             assert "401" in line["error"] and not dump.of("hello")
             assert dump.describe()[base(node)]["reachable"] == "0"
             assert not any(OTHER in text for text in dump.log)
+        with Dump(base(node)) as dump:
+            assert "cluster.token_file" in dump.wait_log(msg="peer does not answer")["error"]
         with Dump(base(node), token_file=good) as dump:
             dump.wait("hello")
             assert dump.describe()[base(node)]["linked"] == "1"
