@@ -28,15 +28,15 @@ ORDER BY (stream, seq);
 CREATE MATERIALIZED VIEW tickwire_reader TO tickwire_messages AS
 WITH mapFromArrays(_headers.name, _headers.value) AS headers
 SELECT headers['tw-stream'] AS stream,
-       toUInt64(headers['tw-epoch']) AS epoch,
-       toUInt64(headers['tw-seq']) AS seq,
+       toUInt64OrZero(headers['tw-epoch']) AS epoch,
+       toUInt64OrZero(headers['tw-seq']) AS seq,
        headers['tw-type'] AS type,
        JSONExtractString(message, 'exchange') AS exchange,
        JSONExtractString(message, 'symbol') AS symbol,
        _timestamp_ms AS written,
        message
 FROM tickwire_topic
-WHERE headers['tw-seq'] != '';
+WHERE toUInt64OrZero(headers['tw-seq']) > 0;
 
 -- What counts: of each number the newest epoch, and nothing of an older epoch behind the message
 -- `epoch` that opened a newer one (the end of what a node wrote that no longer led).

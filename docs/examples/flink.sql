@@ -25,11 +25,11 @@ CREATE TABLE tickwire_topic (
 -- Messages alone, without notes.
 CREATE VIEW tickwire_messages AS
 SELECT DECODE(headers['tw-stream'], 'US-ASCII') AS `stream`,
-       CAST(DECODE(headers['tw-epoch'], 'US-ASCII') AS BIGINT) AS epoch,
-       CAST(DECODE(headers['tw-seq'], 'US-ASCII') AS BIGINT) AS seq,
+       TRY_CAST(DECODE(headers['tw-epoch'], 'US-ASCII') AS BIGINT) AS epoch,
+       TRY_CAST(DECODE(headers['tw-seq'], 'US-ASCII') AS BIGINT) AS seq,
        `type`, `exchange`, `symbol`, `id`, `price`, `size`, `side`, `ts`, `written`
 FROM tickwire_topic
-WHERE headers['tw-seq'] IS NOT NULL;
+WHERE TRY_CAST(DECODE(headers['tw-seq'], 'US-ASCII') AS BIGINT) IS NOT NULL;
 
 -- Of each number the record with the newest epoch: it is there more than once when it was written
 -- twice, or by a node that no longer led. A number that had the wrong record is put right as soon

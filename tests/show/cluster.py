@@ -32,8 +32,9 @@ import websockets.asyncio.client
 import websockets.exceptions
 import websockets.sync.client
 
-from kafka import free_port
+from kafka import Broker, free_port
 from live import EXCHANGES, SYMBOLS, Comparison, Truth
+from show import say
 
 from harness import PATIENCE, Node, wait_until
 from simulator import Simulator
@@ -595,3 +596,17 @@ class Audience:
         self.leave(self.alive())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(PATIENCE)
+
+
+# ---- all of it ----
+
+def with_broker(work, rate):
+    """(figures, problems) of work(broker, cluster, audience), whose nodes are not started yet. When
+    it raises, the nodes' last words are shown."""
+    with Broker() as broker, Cluster(broker.brokers, rate=rate) as cluster, \
+            Audience() as audience:
+        try:
+            return work(broker, cluster, audience)
+        except AssertionError:
+            say("\n".join(f"{member.name}:\n{member.log_tail(60)}" for member in cluster.members))
+            raise

@@ -29,7 +29,7 @@ import time
 from cluster import SLOW_MACHINE, Audience, Cluster
 from forwarder import Forwarder
 from kafka import Broker, Unavailable
-from show import IN_CI, end, say
+from show import IN_CI, attempt, conclude, say
 
 import topic
 from harness import wait_until
@@ -308,7 +308,7 @@ def run(world, names):
     return figures, problems + found
 
 
-def run_with(names, **options):
+def run_with(names, options):
     with Broker(doors=1, **options) as broker, Forwarder(*broker.doors[0]) as door:
         with Cluster(door.address, rate=RATE) as cluster, Audience() as audience:
             return run(World(broker, door, cluster, audience), names)
@@ -325,18 +325,13 @@ def main():
         if not names:
             continue
         try:
-            found, wrong = run_with(names, **options)
-            figures["faults"] |= found.pop("faults")
+            found, wrong = attempt(run_with, names, options)
+            figures["faults"] |= found.pop("faults", {})
             figures[what] = found
             problems += wrong
         except Unavailable as error:
             skipped.append(str(error))
-        except (AssertionError, OSError, ValueError, KeyError) as error:
-            problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say("\n".join(figures["problems"]))
-    end("kafka-faults", not problems, figures, skipped)
+    conclude("kafka-faults", figures, problems, skipped)
 
 
 if __name__ == "__main__":

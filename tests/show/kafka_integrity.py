@@ -34,7 +34,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from kafka import Broker, Cluster
 from live import EXCHANGES, Live
-from show import IN_CI, ROOT, end, say
+from show import IN_CI, ROOT, conclude, say
 
 from harness import PATIENCE, wait_until
 from prometheus import Metrics
@@ -420,10 +420,7 @@ def main():
             problems += found
     except (AssertionError, OSError, ValueError, KeyError) as error:
         problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say(json.dumps(figures["problems"], indent=1))
-    end("kafka-integrity", not problems, figures)
+    conclude("kafka-integrity", figures, problems)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import tempfile
 
 from kafka import Broker, make_authority
 from live import Live
-from show import IN_CI, ROOT, end, say
+from show import IN_CI, ROOT, attempt, conclude, say
 
 from harness import wait_until
 from stream import Client
@@ -188,17 +188,13 @@ def run(folder):
     return figures, problems
 
 
+def run_in_folder():
+    with tempfile.TemporaryDirectory() as folder:
+        return run(folder)
+
+
 def main():
-    figures, problems = {}, []
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            figures, problems = run(folder)
-    except (AssertionError, OSError, ValueError, KeyError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say(json.dumps(figures["problems"], indent=1))
-    end("kafka-secure", not problems, figures)
+    conclude("kafka-secure", *attempt(run_in_folder))
 
 
 if __name__ == "__main__":

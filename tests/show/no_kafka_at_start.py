@@ -12,13 +12,12 @@ Ten clients of each node: nobody is dropped, told to start over, or misses a tra
 /ws/info, /api/ws/infra-health, /ws/kafka, hello and the `source` messages say what feeds them.
 """
 
-import json
 import os
 import time
 
 from cluster import SLOW_MACHINE, Audience, Cluster, sources_problem
 from kafka import Broker, free_port
-from show import end, say
+from show import attempt, conclude, say
 
 from harness import wait_until
 
@@ -189,7 +188,7 @@ def run(name):
             except AssertionError as error:
                 say("\n".join(member.log_tail() for member in cluster.members))
                 case.problems.append(str(error))
-            return case.figures, [f"{name}: {text}" for text in case.problems]
+            return case.figures, case.problems
     finally:
         if broker:
             broker.close()
@@ -198,16 +197,10 @@ def run(name):
 def main():
     figures, problems = {}, []
     for name in ("new", "older", "never"):
-        try:
-            figures[name], found = run(name)
-        except (AssertionError, OSError, ValueError, KeyError) as error:
-            figures[name], found = {}, [f"{name}: {type(error).__name__}: {error}"]
-        problems += found
+        figures[name], found = attempt(run, name)
+        problems += [f"{name}: {text}" for text in found]
         say(f"no-kafka-at-start: {name}: {figures[name]} {len(found)} problems")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say("\n".join(figures["problems"]))
-    end("no-kafka-at-start", not problems, figures)
+    conclude("no-kafka-at-start", figures, problems)
 
 
 if __name__ == "__main__":

@@ -11,30 +11,21 @@ is read by the three-line rule: it tells the same stream.
     ROLLBACK_ROUNDS  default 10; with --ci 3
 """
 
-import json
 import os
 import statistics
-import sys
 import time
 
-from confluent_kafka import Consumer
+from cluster import SLOW_MACHINE, sources_problem, with_broker
+from show import IN_CI, attempt, conclude, say
 
-from cluster import SLOW_MACHINE, Audience, Cluster, sources_problem
-from kafka import Broker
-from show import IN_CI, ROOT, end, say
-
+import topic
 from harness import wait_until
-
-sys.path.append(os.path.join(ROOT, "docs", "examples"))
-
-import read_topic  # noqa: E402
 
 ROUNDS = int(os.environ.get("ROLLBACK_ROUNDS", "3" if IN_CI else "10"))
 RATE = 500
 CLIENTS = 10  # of each node
 MESSAGES = 300  # after each step
 LONG_S = 12  # off, in the first round: longer than what a carrier is given again by itself
-TOPIC = "tickwire.market"
 SILENCE_MS_MAX = 15000  # ten times what is promised
 
 # what is switched off: {node: (source, status of /ws/kafka)} then
@@ -199,34 +190,6 @@ def wrongly_said(member, source, door):
     return wrong
 
 
-def read_back(broker, ledger):
-    """What the three-line rule makes of the topic: (figures, problems)."""
-    stream = ledger.only_stream()
-    known, last = ledger.streams[stream], ledger.newest(stream)
-    consumer = Consumer({**broker.client(), "group.id": "rollback", "enable.auto.commit": False,
-                         "auto.offset.reset": "error"})
-    reader, count, problems, deadline = read_topic.Reader(), 0, [], time.monotonic() + SLOW_MACHINE
-    try:
-        for message in read_topic.read(consumer, TOPIC, 0, reader):
-            if message is not None:
-                count += 1
-                deadline = time.monotonic() + SLOW_MACHINE
-                wanted = known.get(message["seq"])
-                if wanted is not None and json.loads(wanted) != message:
-                    problems.append(f"the topic tells {message} instead of {wanted}")
-                if message["seq"] == last:
-                    break
-            if time.monotonic() > deadline:
-                problems.append(f"the topic's reader stands at {reader.seq} instead of {last}, "
-                                f"dropped {reader.dropped}")
-                break
-    finally:
-        consumer.close()
-    if count != last and not problems:
-        problems.append(f"{count} messages count in the topic, of {last}")
-    return {"in_topic": count, "dropped_by_the_rule": reader.dropped}, problems
-
-
 def run(broker, cluster, audience):
     cluster.start()
     rollback = Rollback(cluster, audience)
@@ -249,7 +212,7 @@ def run(broker, cluster, audience):
                "without_data_ms": worst_of(rollback.silences), "closed_1013": rollback.closed,
                "off_and_on_at_once": rollback.flickers}
     figures["truth"], found = cluster.compare(audience.ledger)
-    figures["topic"], also = read_back(broker, audience.ledger)
+    figures["topic"], also, _ = topic.compare(broker, audience.ledger)
     return figures | audience.figures(), rollback.problems + found + also + audience.problems()
 
 
@@ -259,21 +222,7 @@ def worst_of(lists):
 
 
 def main():
-    figures, problems = {}, []
-    try:
-        with Broker() as broker, Cluster(broker.brokers, rate=RATE) as cluster:
-            with Audience() as audience:
-                try:
-                    figures, problems = run(broker, cluster, audience)
-                except AssertionError:
-                    say("\n".join(member.log_tail(60) for member in cluster.members))
-                    raise
-    except (AssertionError, OSError, ValueError, KeyError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say("\n".join(figures["problems"]))
-    end("rollback", not problems, figures)
+    conclude("rollback", *attempt(with_broker, run, RATE))
 
 
 if __name__ == "__main__":

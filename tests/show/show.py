@@ -27,3 +27,19 @@ def end(name, passed, figures, skipped=()):
     print(json.dumps({"show": name, "pass": bool(passed), "figures": figures,
                       "skipped": list(skipped)}), flush=True)
     sys.exit(0 if passed else 1)
+
+
+def conclude(name, figures, problems, skipped=()):
+    """Ends; problems are told, and make it a failure."""
+    if problems:
+        figures["problems"] = [problem[:3000] for problem in problems[:10]]
+        say("\n".join(figures["problems"]))
+    end(name, not problems, figures, skipped)
+
+
+def attempt(work, *arguments):
+    """(figures, problems) of work(*arguments), as it returns them; what it raises is a problem."""
+    try:
+        return work(*arguments)
+    except (AssertionError, OSError, ValueError, KeyError) as error:
+        return {}, [f"{type(error).__name__}: {error}"]

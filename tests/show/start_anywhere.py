@@ -26,9 +26,8 @@ import time
 
 from confluent_kafka import Producer
 
-from cluster import SLOW_MACHINE, Audience, Cluster
-from kafka import Broker
-from show import IN_CI, end, say
+from cluster import SLOW_MACHINE, with_broker
+from show import IN_CI, attempt, conclude, say
 
 from harness import wait_until
 
@@ -315,21 +314,7 @@ def run(broker, cluster, audience):
 
 
 def main():
-    figures, problems = {}, []
-    try:
-        with Broker() as broker, Cluster(broker.brokers, rate=RATE) as cluster:
-            with Audience() as audience:
-                try:
-                    figures, problems = run(broker, cluster, audience)
-                except AssertionError:
-                    say("\n".join(member.log_tail() for member in cluster.members))
-                    raise
-    except (AssertionError, OSError, ValueError, KeyError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:3000] for problem in problems[:10]]
-        say("\n".join(figures["problems"]))
-    end("start-anywhere", not problems, figures)
+    conclude("start-anywhere", *attempt(with_broker, run, RATE))
 
 
 if __name__ == "__main__":

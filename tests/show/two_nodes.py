@@ -17,9 +17,8 @@ import random
 
 import websockets.asyncio.client
 
-from cluster import SLOW_MACHINE, Audience, Cluster, sources_problem
-from kafka import Broker
-from show import IN_CI, end, say
+from cluster import SLOW_MACHINE, sources_problem, with_broker
+from show import IN_CI, attempt, conclude, say
 
 from harness import PATIENCE
 from stream import SEQUENCED
@@ -160,7 +159,7 @@ def coverage(audience, listeners):
         yield "too few messages were compared"
 
 
-def run(cluster, audience):
+def run(_, cluster, audience):
     cluster.start()
     say("two-nodes: both are fed by Kafka")
     listeners = []
@@ -195,21 +194,7 @@ def run(cluster, audience):
 
 
 def main():
-    figures, problems = {}, []
-    try:
-        with Broker() as broker, Cluster(broker.brokers, rate=RATE) as cluster:
-            with Audience() as audience:
-                try:
-                    figures, problems = run(cluster, audience)
-                except AssertionError:
-                    say("\n".join(member.log_tail() for member in cluster.members))
-                    raise
-    except (AssertionError, OSError, ValueError, KeyError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say(json.dumps(figures["problems"], indent=1))
-    end("two-nodes", not problems, figures)
+    conclude("two-nodes", *attempt(with_broker, run, RATE))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import time
 from cluster import SLOW_MACHINE, Audience, Cluster
 from forwarder import Forwarder
 from kafka import Broker, wait_frozen
-from show import IN_CI, end, say
+from show import IN_CI, attempt, conclude, say
 
 import topic
 from harness import wait_until
@@ -201,22 +201,18 @@ def run(world):
     return figures, problems
 
 
+def run_two_leaders():
+    with Broker(doors=2) as broker, Forwarder(*broker.doors[0]) as first, \
+            Forwarder(*broker.doors[1]) as second, \
+            Cluster(first.address, rate=RATE) as cluster, Audience() as audience:
+        for name, member, door in zip(("one", "two"), cluster.members, (first, second)):
+            member.name = member.settings["node.id"] = name
+            member.settings |= {"cluster.role": "leader", "kafka.brokers": door.address}
+        return run(World(broker, (first, second), cluster, audience))
+
+
 def main():
-    figures, problems = {}, []
-    try:
-        with Broker(doors=2) as broker, Forwarder(*broker.doors[0]) as first, \
-                Forwarder(*broker.doors[1]) as second, \
-                Cluster(first.address, rate=RATE) as cluster, Audience() as audience:
-            for name, member, door in zip(("one", "two"), cluster.members, (first, second)):
-                member.name = member.settings["node.id"] = name
-                member.settings |= {"cluster.role": "leader", "kafka.brokers": door.address}
-            figures, problems = run(World(broker, (first, second), cluster, audience))
-    except (AssertionError, OSError, ValueError, KeyError) as error:
-        problems.append(f"{type(error).__name__}: {error}")
-    if problems:
-        figures["problems"] = [problem[:1500] for problem in problems[:10]]
-        say("\n".join(figures["problems"]))
-    end("zombie", not problems, figures)
+    conclude("zombie", *attempt(run_two_leaders))
 
 
 if __name__ == "__main__":
