@@ -310,24 +310,21 @@ const char *replication_better(struct replication *replication)
     struct replica_info info;
     describe_kafka(replication, &kafka);
     replica_describe(replication->replica, &info);
-    if (!replication->options.settings->kafka.enabled || strcmp(info.source, "kafka") == 0)
+    if (strcmp(info.source, "kafka") == 0)
         return NULL;
+    if (!replication->options.settings->kafka.enabled)
+        return info.mode == REPLICA_ALONE ? "no leader is to be found" : NULL;
     if (info.fenced)
-        snprintf(replication->why, sizeof replication->why,
-                 "this node was deposed: it leads again when it is restarted");
-    else if (kafka.state == CARRIER_UP && info.mode == REPLICA_ALONE)
-        snprintf(replication->why, sizeof replication->why,
-                 "Kafka answers, but nobody leads there");
-    else if (kafka.state == CARRIER_UP && info.leader)
-        snprintf(replication->why, sizeof replication->why,
-                 "Kafka answers; it is used when what is written has come back for 5 s");
-    else if (kafka.state == CARRIER_UP)
-        snprintf(replication->why, sizeof replication->why,
-                 "Kafka answers; it is used when a leader has been heard there for 5 s");
-    else
+        return "this node was deposed: it leads again when it is restarted";
+    if (kafka.state != CARRIER_UP) {
         snprintf(replication->why, sizeof replication->why, "Kafka: %s",
                  kafka.error[0] == '\0' ? "no answer yet" : kafka.error);
-    return replication->why;
+        return replication->why;
+    }
+    if (info.mode == REPLICA_ALONE)
+        return "Kafka answers, but nobody leads there";
+    return info.leader ? "Kafka answers; it is used when what is written has come back for 5 s"
+                       : "Kafka answers; it is used when a leader has been heard there for 5 s";
 }
 
 void replication_fill_dependency(const struct replication *replication,

@@ -247,19 +247,24 @@ def test_who_was_stopped_himself_loses_nothing(leader):
         assert not dump.of("lost") and len(dump.of("hello")) == 1
 
 
-def test_a_follower_that_hears_nobody_is_not_ready(leader):
+def test_a_follower_that_hears_nobody(leader):
+    """It is not ready, and alone in the end: then it is, and says why that is not the best."""
     with Node("serve", *LISTEN, *ALONE, "--set", "cluster.role=follower", "--set",
               f"cluster.peers={base(leader)}") as node:
         wait_until(lambda: node.get("/readyz")[0] == 200, "it follows")
+        assert node.json("/api/ws/infra-health")["better"] is None
         leader.send_signal(signal.SIGSTOP)
         try:
             status, _, body = wait_until(
                 lambda: next((it for it in [node.get("/readyz")] if it[0] != 200), None),
                 "it says that it hears nobody")
+            assert status == 503 and b"behind" in body
+            wait_until(lambda: node.get("/readyz")[0] == 200, "it goes on alone")
+            health = node.json("/api/ws/infra-health")
+            assert health["source"] == "direct" and "no leader" in health["better"], health
         finally:
             leader.send_signal(signal.SIGCONT)
-        assert status == 503 and b"behind" in body
-        wait_until(lambda: node.get("/readyz")[0] == 200, "it hears the leader again")
+        wait_until(lambda: node.json("/api/ws/infra-health")["better"] is None, "it follows again")
 
 
 # ---- who is let in, and whom we trust ----
