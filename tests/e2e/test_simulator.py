@@ -422,7 +422,7 @@ def broken_json(frame):
 
 
 def test_halt_is_quiet(sick):
-    sick.fault("halt", symbol="ADA-USDT", ms=400)
+    sick.fault("halt", symbol="ADA-USDT", ms=3000)
     first = sick.truth("ADA-USDT")
     assert first["halted"] and sick.truth("ADA-USDT")["update_id"] == first["update_id"]
     wait_until(lambda: sick.truth("ADA-USDT")["update_id"] > first["update_id"], "it goes on")
@@ -457,15 +457,21 @@ def test_a_page_in_a_browser_makes_no_faults(sick):
 # ---- limits ----
 
 def test_too_many_messages_end_a_connection():
-    with Simulator() as simulator, Client(simulator, "/ws") as client:
-        for number in range(5):
-            client.ask("LIST_SUBSCRIPTIONS", number=number)
-        for number in range(5):
-            client.answer(number)
-        assert not simulator.broken()
-        client.ask("LIST_SUBSCRIPTIONS", number=6)
-        assert client.closed() == 1008
-        assert simulator.broken() == {"messages": 1}
+    for _ in range(20):
+        with Simulator() as simulator, Client(simulator, "/ws") as client:
+            begin = time.monotonic()
+            for number in range(5):
+                client.ask("LIST_SUBSCRIPTIONS", number=number)
+            for number in range(5):
+                client.answer(number)
+            assert not simulator.broken()
+            client.ask("LIST_SUBSCRIPTIONS", number=6)
+            if time.monotonic() - begin > 0.9:
+                continue  # a busy machine: it was not six in a second
+            assert client.closed() == 1008
+            assert simulator.broken() == {"messages": 1}
+            return
+    raise AssertionError("never six in a second")
 
 
 def test_a_client_that_keeps_to_the_rules_is_left_alone():

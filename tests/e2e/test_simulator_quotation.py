@@ -414,7 +414,8 @@ def test_connections_in_a_second(exchange, connects):
             assert headers["Remaining-Req"].startswith("group=websocket; min=300; sec=")
             assert headers["Limit-By-Ip"] == "Yes"
         with pytest.raises(InvalidStatus) as refused:
-            Client(sim, NEW[exchange])
+            for _ in range(100 * connects):  # a busy machine may take more than a second for some
+                clients.append(Client(sim, NEW[exchange]))
         assert refused.value.response.status_code == 429
         assert sim.broken(exchange) == {"connects": 1}
         for client in clients:
@@ -436,14 +437,19 @@ def test_upbit_punishes_an_origin():
 
 
 def test_upbit_counts_messages():
-    with Simulator() as sim:
-        with Client(sim, NEW["upbit"]) as client:
+    for _ in range(20):
+        with Simulator() as sim, Client(sim, NEW["upbit"]) as client:
+            begin = time.monotonic()
             for _ in range(5):
                 client.send(entry("trade"))
             assert client.socket.ping().wait(PATIENCE) and sim.broken("upbit") == {}
             client.send(entry("trade"))
+            if time.monotonic() - begin > 0.9:
+                continue  # a busy machine: it was not six in a second
             assert client.end()[1] == 1008
-        assert sim.broken("upbit") == {"messages": 1}
+            assert sim.broken("upbit") == {"messages": 1}
+            return
+    raise AssertionError("never six in a second")
 
 
 @BOTH

@@ -13,7 +13,7 @@ import pytest
 
 import wire
 from features import has, needs
-from harness import ALONE, LISTEN, PATIENCE, SANITIZED, Node, replay, wait_until
+from harness import ALONE, LISTEN, PATIENCE, Node, replay, wait_until
 from laggards import Laggard, read_to
 from peers import FORMS, Form, Peer
 from prometheus import Metrics
@@ -201,7 +201,7 @@ def test_leaving_with_clients_on_all_threads(threads):
         assert len(ends) == 1, f"not everybody got the last message: {ends}"
         assert len(told) >= CLIENTS // threads, "they are not spread"
         assert node.wait() == 0
-        assert time.monotonic() - begin < LEAVE_S + 2
+        assert time.monotonic() - begin < 10 * LEAVE_S
     assert node.logged(msg="left")
 
 
@@ -220,7 +220,7 @@ def test_leaving_under_load(threads):
         begin = time.monotonic()
         node.send_signal(signal.SIGTERM)
         assert node.wait() == 0
-        assert time.monotonic() - begin < (5 if SANITIZED else 2.5)
+        assert time.monotonic() - begin < PATIENCE
         stop.set()
         joiner.join(PATIENCE)
         for client in readers + silent:
