@@ -304,7 +304,7 @@ def test_killed_at_any_moment(tmp_path):
         assert sum(found for found, _ in rounds) > 500, "the files hold something"
         # A busy machine is late more often than not, but not each time.
         missing = sorted(seconds for _, each in rounds for seconds in each)
-        assert missing and missing[len(missing) // 4] < SLACK, f"seconds that are missing: {missing}"
+        assert missing and missing[len(missing) // 4] < SLACK, f"seconds missing: {missing}"
     finally:
         for pump in pumps.values():
             pump.close()
