@@ -78,6 +78,10 @@ static void greet_anew(struct world *world, struct client *client)
     for (uint32_t pair = 0; pair < PAIRS; pair++) /* none yet: from the first one on */
         client->base[pair] =
             node->notebook->highest[pair] == 0 ? TRADES_MAX : node->notebook->highest[pair];
+    if (node->mode == REPLICA_ALONE) {
+        client->stood_alone = true;
+        memcpy(client->since_alone, client->base, sizeof client->base);
+    }
     world_trace(world, "client %d: hello at %s, %s.%lld.%lld", (int)(client - world->clients),
                 node->name, journal_stream(log), (long long)client->epoch, (long long)client->seq);
 }
@@ -148,6 +152,8 @@ static void on_trade(struct world *world, struct client *client, uint32_t pair, 
     world->counts->trades_again_over_hello += notebook_has(&client->ever, pair, id);
     if (client->base[pair] == TRADES_MAX)
         client->base[pair] = id;
+    if (client->since_alone[pair] == TRADES_MAX)
+        client->since_alone[pair] = id;
     notebook_add(&client->got, pair, id, 0);
     notebook_add(&client->ever, pair, id, 0);
 }
@@ -195,7 +201,7 @@ static void read_on(struct world *world, struct client *client, bool all)
 
 static void start_over(struct world *world, struct client *client)
 {
-    if (dice_chance(&world->dice, 50))
+    if (dice_chance(&world->dice, 50) || world->lone >= 0)
         read_on(world, client, true);
     world->counts->start_overs++;
     greet_anew(world, client);
@@ -227,7 +233,7 @@ void client_step(struct world *world, struct client *client)
     }
     if (dice_chance(&world->dice, 2) && !world->healed)
         client->idle = !client->idle;
-    if (world->healed)
+    if (world->healed || world->lone >= 0)
         client->idle = false;
     if (client->start_over || cursor_lost(&client->cursor))
         start_over(world, client);

@@ -45,6 +45,7 @@
     X(peer_snapshots);                                                                             \
     X(trades_again_over_hello);                                                                    \
     X(trades_missing_over_hello);                                                                  \
+    X(came_home);                                                                                  \
     X(waited_for_states);
 
 struct counts {

@@ -62,6 +62,7 @@ void faults_begin(struct world *world)
     world->fury = 5 + dice_below(dice, 40);
     world->faults_end_ms = dice_between(dice, 4000, 14000);
     world->broker_ms = 0;
+    world->lone = -1;
     if (world->single) {
         world->fault_ms = world->times.healthy > 1000 ? 9000 : 4000;
         world->faults_end_ms = world->fault_ms + 5000;
@@ -281,9 +282,28 @@ static fault_fn *const faults[] = {
     stop_feed, restart_broker, freeze_broker, second_leader, change_roles, leave,       detach,
 };
 
-/* One thing breaks, once: the carrier, or whoever leads. */
-static fault_fn *const single_faults[] = {crash, pause_node, leave, restart_broker, freeze_broker};
-#define SINGLE_CARRIER 3 /* from here on the carrier */
+/* Until it stands alone; nobody else notices. */
+static void cut_off_follower(struct world *world, struct node *leader)
+{
+    uint32_t behind = 1 + dice_below(&world->fault_dice, world->node_count - 1);
+    struct node *node = &world->nodes[(leader->index + behind) % world->node_count];
+    const struct replica_times *times = &world->times;
+    world->lone = (int32_t)node->index;
+    world->market.gives = TRADES_MAX;
+    world->faults_end_ms = later(world, times->silence + times->alone * 3 / 2 + 500,
+                                 times->silence + times->alone * 2);
+    node->cut_read = node->cut_write = true;
+    node->cut_until_ms = node->alone_until_ms = world->faults_end_ms;
+    for (uint32_t i = 0; i < world->node_count; i++)
+        node->cut_from[i] = true;
+    world_trace(world, "%s: is cut off from everybody until %lld", node->name,
+                (long long)node->cut_until_ms);
+}
+
+/* One thing breaks, once: the carrier, whoever leads, or what joins a follower to both. */
+static fault_fn *const single_faults[] = {crash,          pause_node,   leave, cut_off_follower,
+                                          restart_broker, freeze_broker};
+#define SINGLE_CARRIER 4 /* from here on the carrier */
 
 static struct node *leader_of(struct world *world)
 {

@@ -300,11 +300,30 @@ static void check_single(struct world *world)
     uint64_t start_overs = world->counts->start_overs - world->before.start_overs;
     uint64_t refused = world->counts->refused_tokens - world->before.refused_tokens;
     uint64_t streams = world->counts->new_streams - world->before.new_streams;
-    if (start_overs > 0 || refused > 0 || streams > 1)
+    bool lone = world->lone >= 0;
+    if ((start_overs > 0 && !lone) || refused > 0 || streams > (lone ? 2 : 1))
         world_fail(world,
                    "one fault, and %d clients started over, %d tokens were refused, %d "
                    "streams",
                    (int)start_overs, (int)refused, (int)streams);
+}
+
+/* P1 across `hello`: who stays with a node that stood alone has each trade once when that comes
+ * home; and none twice from before that on. */
+static void check_lone(struct world *world)
+{
+    uint64_t again = world->counts->trades_again_over_hello - world->before.trades_again_over_hello;
+    if (again > 0)
+        world_fail(world, "%d trades came again over a hello", (int)again);
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        const struct client *client = &world->clients[i];
+        world->counts->came_home += client->stood_alone;
+        for (uint32_t pair = 0; pair < PAIRS && client->stood_alone; pair++)
+            for (int32_t id = client->since_alone[pair] + 1; id <= world->market.count[pair]; id++)
+                if (!notebook_has(&client->ever, pair, id))
+                    world_fail(world, "client %u lost trade %u/%d, made at %d ms, over a hello", i,
+                               pair, id, world->market.made_ms[pair][id]);
+    }
 }
 
 void monitor_end(struct world *world)
@@ -322,4 +341,6 @@ void monitor_end(struct world *world)
         check_client(world, i, leader);
     if (world->single)
         check_single(world);
+    if (world->lone >= 0)
+        check_lone(world);
 }

@@ -123,7 +123,7 @@ static void note_single(struct outcome *outcome, const struct world *world)
 {
     struct silence *silence = world->carrier_fails ? &outcome->carrier : &outcome->leader;
     uint64_t silence_ms = (uint64_t)world->silence_ms;
-    if (!world->single)
+    if (!world->single || world->lone >= 0)
         return;
     silence->schedules++;
     silence->sum_ms += silence_ms;

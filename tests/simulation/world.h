@@ -122,10 +122,12 @@ struct client {
     bool attached, has_token, start_over, idle;
     uint16_t stream; /* of what it has; the index of monitor.h */
     int64_t epoch, seq;
-    uint32_t chain;       /* name of the message `seq`; 0: not known */
-    struct notebook got;  /* since its last hello */
-    struct notebook ever; /* since it was born */
-    int32_t base[PAIRS];  /* it is owed the trades behind this one */
+    uint32_t chain;             /* name of the message `seq`; 0: not known */
+    struct notebook got;        /* since its last hello */
+    struct notebook ever;       /* since it was born */
+    int32_t base[PAIRS];        /* it is owed the trades behind this one */
+    bool stood_alone;           /* its node did, when it said hello to it */
+    int32_t since_alone[PAIRS]; /* what it is owed since then, over the next hello */
     uint64_t declared[PAIRS][TRADES_MAX / 64];
     int64_t heard_ms;
     uint32_t hellos;
@@ -144,6 +146,7 @@ struct world {
     bool election; /* leaders are granted; else node 0 is configured as leader */
     bool single;   /* at most one of leader and carrier fails at a time: the stronger promises */
     bool carrier_fails; /* of a single fault: it is the carrier that failed */
+    int32_t lone;       /* the same: the follower that is cut off from everybody; -1: none */
     bool healed;
     bool trace, failed;
     struct replica_times times;
