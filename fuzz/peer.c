@@ -30,7 +30,7 @@ static void read_answer(struct slice text)
         must(err.text[0] != '\0');
         return;
     }
-    must(answer.node[0] != '\0' && answer.epoch >= 0 && answer.epoch < INT64_MAX);
+    must(answer.node[0] != '\0' && answer.epoch >= 0 && answer.epoch <= LIMIT_NUMBER);
     must(answer.clients >= -1 && answer.lag_ms >= -1 && answer.since_us >= 0);
     must_be_name(answer.node);
     must_be_name(answer.role);
@@ -44,7 +44,7 @@ static void read_greeting(struct slice text)
     struct err err = {0};
     if (peer_greeting_read(text, &greeting, &err) != 0)
         return;
-    must(greeting.next >= 1 && greeting.next < INT64_MAX && greeting.epoch >= 0);
+    must(greeting.next >= 1 && greeting.next <= LIMIT_NUMBER && greeting.epoch >= 0);
     must(greeting.node[0] != '\0' && greeting.stream[0] != '\0');
     must_be_name(greeting.node);
     must_be_name(greeting.stream);

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "exchange/exchange.h"
 #include "market/scan.h"
+#include "peer/peer_answer.h"
 
 /* ---- ports ---- */
 
@@ -179,40 +180,23 @@ struct publisher_past replication_past_of(struct replication *replication)
 
 /* ---- the leader's endpoint ---- */
 
-struct said { /* what hello and snapshot_end say; -1, "": nothing */
-    char stream[LIMIT_STREAM_ID];
-    char node[LIMIT_NODE_ID];
-    int64_t epoch, next, seq;
-    bool resumed;
+struct said { /* what `snapshot_end` and `epoch` say; -1, "": nothing */
+    struct slice node;
+    int64_t seq;
 };
-
-static void read_text(struct scan *scan, char *out, size_t out_size)
-{
-    struct slice text = scan_text(scan);
-    if (!slice_copy(text, out, out_size))
-        scan_fail(scan);
-}
 
 static bool read_said(struct slice message, struct said *said)
 {
     struct scan scan = scan_begin(message);
     struct slice key;
     bool first = true;
-    *said = (struct said){.epoch = -1, .next = -1, .seq = -1};
+    *said = (struct said){.node = SLICE(""), .seq = -1};
     scan_expect(&scan, '{');
     while (scan_next_key(&scan, &first, &key)) {
-        if (slice_is(key, "stream"))
-            read_text(&scan, said->stream, sizeof said->stream);
-        else if (slice_is(key, "node"))
-            read_text(&scan, said->node, sizeof said->node);
-        else if (slice_is(key, "epoch"))
-            said->epoch = scan_integer(&scan);
-        else if (slice_is(key, "next"))
-            said->next = scan_integer(&scan);
+        if (slice_is(key, "node"))
+            said->node = scan_text(&scan);
         else if (slice_is(key, "seq"))
             said->seq = scan_integer(&scan);
-        else if (slice_is(key, "resumed"))
-            said->resumed = scan_boolean(&scan);
         else
             scan_skip(&scan);
     }
@@ -222,23 +206,21 @@ static bool read_said(struct slice message, struct said *said)
 bool replication_read_node(struct slice text, char *out, size_t out_size)
 {
     struct said said;
-    return read_said(text, &said) && slice_copy(slice_of(said.node), out, out_size);
+    return read_said(text, &said) && slice_copy(said.node, out, out_size);
 }
 
 static void peer_hello(void *context, struct slice message)
 {
     struct replication *replication = context;
-    struct said said;
-    if (!read_said(message, &said) || said.next < 1 || said.next > LIMIT_NUMBER || said.epoch < 0 ||
-        said.epoch > LIMIT_NUMBER || said.stream[0] == '\0') {
-        log_warn("node", log_text("msg", "the leader's hello can't be read"));
-        return;
-    }
-    struct peer_hello hello = {.stream = said.stream,
-                               .node = said.node,
-                               .epoch = said.epoch,
-                               .next = said.next,
-                               .resumed = said.resumed};
+    struct peer_greeting greeting;
+    struct err err;
+    if (peer_greeting_read(message, &greeting, &err) != 0)
+        return; /* the link has looked at it already */
+    struct peer_hello hello = {.stream = greeting.stream,
+                               .node = greeting.node,
+                               .epoch = greeting.epoch,
+                               .next = greeting.next,
+                               .resumed = greeting.resumed};
     replica_peer_hello(replication->replica, &hello);
     replica_tick(replication->replica);
 }

@@ -57,7 +57,7 @@ static int read_number(const json_t *object, const char *key, int64_t min, int64
 {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) == INT64_MAX) /* so that one may be added */
+        json_integer_value(value) > LIMIT_NUMBER)
         return err_set(err, -EINVAL, "no proper \"%s\"", key);
     *ret_number = json_integer_value(value);
     return 0;

@@ -2,8 +2,8 @@
 /*
  * What another node says in JSON: its answer at /api/v1/cluster (docs/rest.md), and on its stream
  * `hello` and `epoch` (docs/messages.md). Read strictly: what is needed must be there and of its
- * type, names are of the characters that names have, numbers are exact; what is not known is passed
- * over. Pure; any thread.
+ * type, names are of the characters that names have, numbers are whole and at most LIMIT_NUMBER;
+ * what is not known is passed over. Pure; any thread.
  */
 #pragma once
 

@@ -91,7 +91,7 @@ static void test_answers_that_are_none(void **state)
         {"\"self\":\"gw-1\",", ""},
         {"\"epoch\":4", "\"epoch\":-1"},
         {"\"epoch\":4", "\"epoch\":4.0"},
-        {"\"epoch\":4", "\"epoch\":9223372036854775807"},
+        {"\"epoch\":4", "\"epoch\":9007199254740992"},
         {"\"epoch\":4", "\"epoch\":9223372036854775808"},
         {"\"epoch\":4", "\"epoch\":\"4\""},
         {"\"epoch\":4", "\"epoch\":4,\"epoch\":5"},
