@@ -4,10 +4,12 @@
 
 #include "admin/admin.h"
 #include "admin/json_text.h"
+#include "admin/rest_query.h"
 
 #include <assert.h>
 
 #define ANSWER_MAX (256 * KIBIBYTE)
+#define NO_STORE "Cache-Control: no-store\r\n"
 
 static void append_key(struct buffer *out, const char *key)
 {
@@ -86,7 +88,12 @@ void admin_cluster_answer(void *context, struct http_connection *connection,
 {
     const struct admin_options *options = context;
     struct admin_cluster cluster = {0};
-    (void)request;
+    struct rest_query query = {0};
+    struct err err = {0};
+    if (rest_query_read(request->query, NULL, 0, &query, &err) != 0) {
+        http_answer_problem_with(connection, 400, NO_STORE, err.text);
+        return;
+    }
     options->fill_cluster(options->context, &cluster);
     assert(cluster.node_count >= 1 && cluster.node_count <= COUNT_OF(cluster.nodes));
     assert(cluster.history_count <= COUNT_OF(cluster.history));
@@ -96,9 +103,8 @@ void admin_cluster_answer(void *context, struct http_connection *connection,
     append_cluster(&out, &cluster);
     buffer_append_text(&out, "}\n");
     if (out.overflowed)
-        http_answer_problem(connection, 500, "the answer is too large");
+        http_answer_problem_with(connection, 500, NO_STORE, "the answer is too large");
     else
-        http_answer(connection, 200, "application/json", "Cache-Control: no-store\r\n",
-                    buffer_slice(&out));
+        http_answer(connection, 200, "application/json", NO_STORE, buffer_slice(&out));
     buffer_release(&out);
 }

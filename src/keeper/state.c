@@ -210,7 +210,7 @@ static bool read_state(struct slice text, struct state_text *state)
         state->seen |= 1u << key;
     }
     return scan_finish(&scan) && (state->seen & STATE_REQUIRED) == STATE_REQUIRED &&
-           state->seq >= 1 && state->seq < INT64_C(1) << 53;
+           state->seq >= 1 && state->seq <= LIMIT_NUMBER;
 }
 
 /* ---- messages of a snapshot ---- */

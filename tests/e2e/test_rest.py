@@ -372,6 +372,7 @@ def test_escapes_in_a_path(played):
 @pytest.mark.parametrize("path,words", [
     ("/api/v1/exchanges?exchange=upbit", ["unknown parameter `exchange`", "expected none"]),
     ("/api/v1/markets?x", ["unknown parameter `x`", "expected none"]),
+    ("/api/v1/cluster?x", ["unknown parameter `x`", "expected none"]),
     ("/api/v1/tickers?limit=1", ["unknown parameter `limit`", "expected exchange, symbol"]),
     ("/api/v1/tickers?exchange=upbit&exchange=upbit", ["`exchange` is given twice"]),
     ("/api/v1/tickers?exchange=", ["expected an exchange"]),
