@@ -107,11 +107,12 @@ static void demo_set_port(struct demo *demo)
     demo_set(demo, "http.listen", address);
 }
 
-static_assert(2 * LIMIT_EXCHANGES + 2 <= SETS_OWN_MAX, "room for the port and all addresses");
+static_assert(2 * LIMIT_EXCHANGES + 2 + RUN_ALONE_SETS <= SETS_OWN_MAX, "room for all of them");
 
 /* What is simulated spends none of an exchange's real budget, so it is kept nowhere. */
 static void demo_set_addresses(struct demo *demo)
 {
+    run_alone(&demo->node);
     demo_set(demo, "node.state_file", "");
     static const char *const schemes[][2] = {{"ws_url", "ws"}, {"rest_url", "http"}};
     unsigned port = simulator_port(demo->simulator);

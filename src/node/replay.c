@@ -243,11 +243,12 @@ static int play_files(const struct replay_arguments *arguments, const struct fil
     return status;
 }
 
-static int replay_files(const struct replay_arguments *arguments)
+static int replay_files(struct replay_arguments *arguments)
 {
     struct settings settings;
     struct front *front = NULL;
     struct file_list files;
+    run_alone(&arguments->node);
     int status = run_load(&arguments->node, &settings, &front);
     if (status != 0)
         return status;

@@ -10,6 +10,11 @@
 /* Where the settings come from, for settings_load and settings_reload. Borrows from `arguments`. */
 void run_sources(const struct node_arguments *arguments, struct settings_options *ret_options);
 
+/* Prices that are not real stay on this node: no carrier, no other nodes. Three settings behind the
+ * user's. */
+#define RUN_ALONE_SETS 3
+void run_alone(struct node_arguments *arguments);
+
 /* The settings, and what the files that they name hold. 0; or EXIT_CONFIGURATION with the reason
  * said, and then there is nothing to release. */
 int run_load(const struct node_arguments *arguments, struct settings *ret_settings,

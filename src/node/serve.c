@@ -8,6 +8,7 @@
 #include "node/replication.h"
 #include "node/run.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -32,6 +33,16 @@ void run_sources(const struct node_arguments *arguments, struct settings_options
         .set = arguments->sets,
         .set_count = arguments->set_count,
     };
+}
+
+void run_alone(struct node_arguments *arguments)
+{
+    static const char *const sets[RUN_ALONE_SETS] = {"kafka.enabled=false", "cluster.role=auto",
+                                                     "cluster.peers="};
+    for (size_t i = 0; i < COUNT_OF(sets); i++) {
+        assert(arguments->set_count < COUNT_OF(arguments->sets));
+        arguments->sets[arguments->set_count++] = sets[i];
+    }
 }
 
 int run_load(const struct node_arguments *arguments, struct settings *ret_settings,

@@ -13,7 +13,8 @@ import pytest
 
 from browser import Browser, find_browser
 from fake_exchange import FakeExchange, binance_trade
-from harness import EXCHANGES, PATIENCE, TICKWIRE, Node, clean_environment, run, wait_until
+from harness import (EXCHANGES, PATIENCE, TICKWIRE, Node, clean_environment, replay, run,
+                     wait_until)
 from prometheus import Metrics
 from stream import Client
 from test_tls import Authority, SecureExchange
@@ -97,6 +98,22 @@ def test_simulated_asks_nobody_and_has_prices_of_all():
             assert {state["state"] for state in
                     node.json("/api/ws/infra-health")["exchanges"].values()} == {"live"}
         assert not exchange.connections
+
+
+@pytest.mark.parametrize("start", [lambda *sets: demo("--simulated", *sets), replay])
+def test_prices_that_are_not_real_stay_on_this_node(start):
+    """A topic and other nodes may hold real ones."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with start("--set", "kafka.enabled=true", "--set", f"kafka.brokers={address}", "--set",
+                   "cluster.role=leader", "--set", f"cluster.peers=http://{address}") as node:
+            assert hello_of(node)["simulated"] is True
+            health = node.json("/api/ws/infra-health")
+            assert health["dependencies"]["kafka"]["state"] == "disabled"
+            assert len(node.json("/api/v1/cluster")["nodes"]) == 1
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_a_reload_keeps_the_simulated_exchanges():
