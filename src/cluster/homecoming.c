@@ -3,11 +3,14 @@
  * Standing alone, and coming back (stream.md): the cluster's stream is read silently, into a
  * shadow. When that has come to the end nothing is collected any more, the trades in it that were
  * not delivered here are delivered, and when every trade that was delivered here has been seen
- * there, the shadow takes the log's place: each trade once, over the change.
+ * there, the shadow takes the log's place: each trade once, over the change. What is not seen there
+ * in time is declared, and so is what the cluster's stream declares while nothing is collected
+ * here.
  */
 #include "cluster/replica_priv.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 
 #define MARGIN_US 2000000 /* two nodes' clocks and receipts differ by less */
 
@@ -44,20 +47,30 @@ static bool was_before(const struct replica *replica, const struct record *recor
            ledger_knows_since(replica->ledger) != 0;
 }
 
-/* A record of the cluster's stream; nothing is collected here any more. */
-void homecoming_record(struct replica *replica, const struct record *record)
+/* False: it is none. */
+static bool homecoming_trade(struct replica *replica, const struct record *record)
 {
     const struct replica_ports *ports = &replica->options.ports;
     struct replica_trade trade;
-    if (replica->home_ns == 0 || !ports->identify(ports->context, record, &trade))
-        return;
+    if (!ports->identify(ports->context, record, &trade))
+        return false;
     if (replica->shadow_us == 0)
         replica->shadow_us = trade.recv_us;
     bool seen = ledger_see(replica->ledger, trade.hash);
     if (seen || was_before(replica, record, trade.recv_us))
-        return;
+        return true;
     sequence_again(replica, record);
     (void)ledger_see(replica->ledger, trade.hash); /* the one just delivered */
+    return true;
+}
+
+/* A record of the cluster's stream. Nothing is collected here any more, so what is declared missing
+ * there is missing here too. */
+void homecoming_record(struct replica *replica, const struct record *record)
+{
+    if (replica->home_ns != 0 && !homecoming_trade(replica, record) &&
+        slice_is(record->type, "gap"))
+        sequence_again(replica, record);
 }
 
 /* Everything that the shadow has is held against what was delivered here. */
@@ -74,7 +87,7 @@ static void homecoming_begin(struct replica *replica)
     if (!cursor_attach(&cursor, replica->shadow, journal_first(replica->shadow)))
         return;
     while (journal_read(replica->shadow, &cursor, &replica->scratch, replica->key, &record))
-        homecoming_record(replica, &record);
+        (void)homecoming_trade(replica, &record);
     cursor_detach(&cursor);
 }
 
@@ -86,13 +99,61 @@ void homecoming_stop(struct replica *replica)
     replica->collect = true;
 }
 
-static void come_home(struct replica *replica, uint32_t unseen)
+/* The trade as it was delivered, while the log holds it, and it is of this stay alone: what was not
+ * seen at the end of an earlier one was told then. */
+static bool read_delivered(struct replica *replica, const struct ledger_trade *trade,
+                           struct record *ret_record)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    struct cursor cursor = {0};
+    struct replica_trade found;
+    if (trade->seq < journal_first(replica->log) ||
+        !cursor_attach(&cursor, replica->log, trade->seq))
+        return false;
+    bool read = journal_read(replica->log, &cursor, &replica->scratch, replica->key, ret_record) &&
+                ports->identify(ports->context, ret_record, &found) && found.hash == trade->hash;
+    cursor_detach(&cursor);
+    return read;
+}
+
+static bool is_among(const uint64_t *hashes, size_t count, uint64_t hash)
+{
+    for (size_t i = 0; i < count; i++)
+        if (hashes[i] == hash)
+            return true;
+    return false;
+}
+
+/* Trades that were delivered here, and have not come there in time: a `gap` for each market, with
+ * the last numbers of the stream that is left. No other stream's numbers are ours to give. */
+static void declare_unseen(struct replica *replica, int64_t since_us)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    uint64_t *told = memory_array(LEDGER_TRADES, sizeof *told);
+    size_t markets = 0;
+    uint32_t step = 0;
+    struct ledger_trade trade;
+    struct record record;
+    while (ledger_next_unseen(replica->ledger, since_us, &step, &trade)) {
+        if (!read_delivered(replica, &trade, &record))
+            continue;
+        uint64_t market = slice_hash(record.key);
+        if (is_among(told, markets, market))
+            continue;
+        told[markets++] = market;
+        ports->declare_gap(ports->context, record.key, trade.recv_us - MARGIN_US,
+                           ports->wall_us(ports->context));
+    }
+    log_warn("cluster", log_text("msg", "some trades are not in the cluster's stream"),
+             log_int("trades", ledger_unseen(replica->ledger, since_us)),
+             log_int("markets", (int64_t)markets));
+    memory_free(told);
+}
+
+static void come_home(struct replica *replica)
 {
     struct path *path = replica->shadow_path;
     struct slot *slot = slot_of(replica, path);
-    if (unseen > 0)
-        log_warn("cluster", log_text("msg", "some trades are not in the cluster's stream"),
-                 log_int("trades", unseen));
     replica->writing = false;
     shadow_take(replica);
     replica->home = slot;
@@ -111,6 +172,12 @@ static bool way_is_lost(struct replica *replica)
            !path_is_alive(replica, &slot->path);
 }
 
+/* What came to the leader before the shadow began has come here too, by our own connections. */
+static bool shadow_overlaps(const struct replica *replica)
+{
+    return replica->now_ns - replica->opened_ns >= MARGIN_US * 1000;
+}
+
 void alone_tick(struct replica *replica)
 {
     /* Elected, it goes to the carrier that it will lead on, even if nobody leads there now. */
@@ -124,13 +191,16 @@ void alone_tick(struct replica *replica)
             slot_begin_anew(slot);
         return;
     }
-    if (!shadow_is_ready(replica))
+    if (!shadow_is_ready(replica) || !shadow_overlaps(replica))
         return;
     if (replica->home_ns == 0)
         homecoming_begin(replica);
     int64_t since_us = replica->shadow_us == 0 ? INT64_MAX : replica->shadow_us + MARGIN_US;
     uint32_t unseen = ledger_unseen(replica->ledger, since_us);
     int64_t waited_ns = replica->now_ns - replica->home_ns;
-    if (unseen == 0 || waited_ns >= replica->options.times.homecoming * NS_PER_MS)
-        come_home(replica, unseen);
+    if (unseen > 0 && waited_ns < replica->options.times.homecoming * NS_PER_MS)
+        return;
+    if (unseen > 0)
+        declare_unseen(replica, since_us);
+    come_home(replica);
 }

@@ -12,8 +12,9 @@
 struct entry {
     uint64_t hash;
     int64_t recv_us;
-    uint32_t next; /* in its chain; NONE: the last */
-    bool own, seen;
+    int64_t own_seq; /* 0: not own */
+    uint32_t next;   /* in its chain; NONE: the last */
+    bool seen;
 };
 
 struct ledger {
@@ -48,7 +49,7 @@ static uint32_t held(const struct ledger *ledger)
     return ledger->count < LEDGER_TRADES ? (uint32_t)ledger->count : LEDGER_TRADES;
 }
 
-void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, bool own)
+void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, int64_t own_seq)
 {
     uint32_t index = (uint32_t)(ledger->count % LEDGER_TRADES);
     struct entry *entry = &ledger->entries[index];
@@ -58,7 +59,7 @@ void ledger_deliver(struct ledger *ledger, uint64_t hash, int64_t recv_us, bool 
             ledger->forgotten_us = entry->recv_us;
         unchain(ledger, index);
     }
-    *entry = (struct entry){.hash = hash, .recv_us = recv_us, .next = *head, .own = own};
+    *entry = (struct entry){.hash = hash, .recv_us = recv_us, .next = *head, .own_seq = own_seq};
     *head = index;
     ledger->count++;
 }
@@ -81,14 +82,32 @@ void ledger_forget_seen(struct ledger *ledger)
         ledger->entries[i].seen = false;
 }
 
+static bool is_unseen(const struct entry *entry, int64_t since_us)
+{
+    return entry->own_seq != 0 && !entry->seen && entry->recv_us >= since_us;
+}
+
 uint32_t ledger_unseen(const struct ledger *ledger, int64_t since_us)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < held(ledger); i++) {
-        const struct entry *entry = &ledger->entries[i];
-        count += entry->own && !entry->seen && entry->recv_us >= since_us;
-    }
+    for (uint32_t i = 0; i < held(ledger); i++)
+        count += is_unseen(&ledger->entries[i], since_us);
     return count;
+}
+
+bool ledger_next_unseen(const struct ledger *ledger, int64_t since_us, uint32_t *step,
+                        struct ledger_trade *ret_trade)
+{
+    while (*step < held(ledger)) {
+        uint64_t index = (ledger->count - held(ledger) + (*step)++) % LEDGER_TRADES;
+        const struct entry *entry = &ledger->entries[index];
+        if (!is_unseen(entry, since_us))
+            continue;
+        *ret_trade = (struct ledger_trade){
+            .hash = entry->hash, .recv_us = entry->recv_us, .seq = entry->own_seq};
+        return true;
+    }
+    return false;
 }
 
 int64_t ledger_knows_since(const struct ledger *ledger)

@@ -42,7 +42,8 @@ bool log_accept(struct replica *replica, const struct record *record)
     if (journal_append(replica->log, record) != JOURNAL_ACCEPTED)
         return false;
     if (ports->identify(ports->context, record, &trade))
-        ledger_deliver(replica->ledger, trade.hash, trade.recv_us, replica->mode == REPLICA_ALONE);
+        ledger_deliver(replica->ledger, trade.hash, trade.recv_us,
+                       replica->mode == REPLICA_ALONE ? record->seq : 0);
     return true;
 }
 

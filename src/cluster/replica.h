@@ -104,6 +104,10 @@ struct replica_ports {
 
     /* True when the record is a trade; what it is known by. */
     bool (*identify)(void *context, const struct record *record, struct replica_trade *ret_trade);
+
+    /* To be said through replica_sequencer: between these times there are trades of the market
+     * (`key`, of a trade's record) that this stream has and the one that follows it may lack. */
+    void (*declare_gap)(void *context, struct slice key, int64_t from_us, int64_t to_us);
     void *context;
 };
 

@@ -118,8 +118,7 @@ struct replica {
     int64_t refused_ns;           /* when a deposed leader's hello came; 0: none */
     bool peer_wanted, peer_there; /* a link is looked for; it has said hello */
     bool leaving;
-    bool served;              /* the log was ever taken or named */
-    bool writing;             /* the sequencer may write: LEADING or alone */
+    bool served, writing;     /* the log was ever taken or named; the sequencer may write */
     bool collecting, collect; /* so it is, and so it shall be at the end of the tick */
     bool changed;             /* told at the end of the tick */
     enum replica_mode mode;
@@ -128,17 +127,16 @@ struct replica {
     /* its own time: see replica_tick */
     int64_t now_ns, clock_ns;
 
-    int64_t since_us;
+    int64_t since_us; /* of the mode */
     const char *reason;
     uint64_t changes, rewrites;
 
     /* leader.c, shadow.c */
-    bool fenced, owned; /* owned: our barrier was read in a carrier, in this leadership */
-    bool usurped;       /* somebody else has written in this epoch */
-    bool untried;       /* the first stream began in a carrier that has not failed since */
-    bool barrier_read;  /* ours, that was waited for */
-    bool shadow_whole;  /* states of everything have been given */
-    bool whole;         /* the same, of what the log has taken */
+    bool fenced, owned;    /* owned: our barrier was read in a carrier, in this leadership */
+    bool untried, usurped; /* the first stream's carrier never failed; others wrote in this epoch */
+    bool barrier_read;     /* ours, that was waited for */
+    bool shadow_whole;     /* states of everything have been given */
+    bool whole;            /* the same, of what the log has taken */
     int64_t epoch_floor, epoch;
     int64_t epoch_first; /* seq of the `epoch` record */
     int64_t take_ns, barrier_ns;
@@ -151,6 +149,7 @@ struct replica {
     struct path *shadow_path;
     int64_t shadow_states, shadow_sum; /* what its beginning promised, what has come; 0: nothing */
     int64_t shadow_ns;                 /* since when its path is at the end, and it is not whole */
+    int64_t opened_ns;                 /* since when it is there */
 
     /* follower.c, homecoming.c */
     int64_t lonely_ns;     /* since when no leader was heard of; 0: one is there */

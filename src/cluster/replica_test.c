@@ -4,17 +4,11 @@
  * alone, with a carrier, behind a leader, and when things fail. Here each rule is small and
  * readable; that they hold together in any order of events is shown by tests/simulation.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "cluster/nodes_fixture_test.h"
 
-#include <cmocka.h>
+#include <stdio.h>
 
-#include "cluster/replica_fixture_test.h"
-
-/* ---- what another node writes ---- */
-
+/* What another node, which is not here, writes. */
 static void foreign_barrier(int64_t epoch)
 {
     struct fake_item item = {.kind = ITEM_BARRIER, .epoch = epoch, .start = -1};
@@ -390,29 +384,7 @@ static void a_hello_that_cannot_be_is_not_believed(void **state)
     assert_int_equal(mode_of(follower), REPLICA_STARTING);
 }
 
-/* ---- alone ---- */
-
-static void without_a_leader_it_stands_alone_and_comes_home(void **state)
-{
-    struct node *leader = *state, *follower = leader + 1;
-    make_pair();
-    fake_topic.silent = true;
-    live(9900);
-    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER); /* nothing better is known */
-    live(8000);
-    assert_int_equal(mode_of(follower), REPLICA_ALONE);
-    assert_int_equal(follower->renamed, 1);
-    assert_true(follower->collecting);
-    assert_string_not_equal(journal_stream(replica_journal(follower->replica)),
-                            journal_stream(replica_journal(leader->replica)));
-    publish(follower);
-    fake_topic.silent = false;
-    live(8000);
-    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
-    assert_int_equal(follower->taken, 2);
-    assert_false(follower->collecting);
-    assert_same_logs();
-}
+/* ---- time ---- */
 
 /* A minute in which the process did not run is no minute of silence. */
 static void time_that_was_not_lived_does_not_count(void **state)
@@ -429,8 +401,6 @@ static void time_that_was_not_lived_does_not_count(void **state)
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
     assert_same_logs();
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, destroy)
 
 int main(void)
 {
@@ -453,7 +423,6 @@ int main(void)
         TEST(behind_a_silent_carrier_it_asks_the_leader),
         TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_hello_that_cannot_be_is_not_believed),
-        TEST(without_a_leader_it_stands_alone_and_comes_home),
         TEST(time_that_was_not_lived_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,7 @@ void shadow_open(struct replica *replica, struct path *path, const char *stream,
     replica->shadow_whole = false;
     replica->shadow_states = replica->shadow_sum = 0;
     replica->shadow_ns = 0;
+    replica->opened_ns = replica->now_ns;
     journal_barrier(replica->shadow, stream, path->reading.epoch);
     ledger_forget_seen(replica->ledger);
     ports->shadow(ports->context, replica->shadow);

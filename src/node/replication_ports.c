@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "exchange/exchange.h"
+#include "market/encode.h"
 #include "market/scan.h"
 #include "peer/peer_answer.h"
 
@@ -116,6 +117,32 @@ static bool port_identify(void *context, const struct record *record,
     return keeper_identify_trade(record, &ret_trade->hash, &ret_trade->recv_us);
 }
 
+static void port_declare_gap(void *context, struct slice key, int64_t from_us, int64_t to_us)
+{
+    struct replication *replication = context;
+    struct sequencer *sequencer = replica_sequencer(replication->replica);
+    const char *colon = memchr(key.data, ':', key.size);
+    struct symbol symbol;
+    size_t size = colon == NULL ? 0 : (size_t)(colon - key.data);
+    struct slice exchange = {.data = key.data, .size = size};
+    if (colon == NULL ||
+        !symbol_read((struct slice){.data = colon + 1, .size = key.size - size - 1}, &symbol))
+        return; /* no market's */
+    struct event gap = {.type = EVENT_GAP,
+                        .symbol = &symbol,
+                        .received_us = to_us,
+                        .gap = {.channel = SLICE("trade"),
+                                .from_us = from_us,
+                                .to_us = to_us,
+                                .missing = -1,
+                                .reason = SLICE("not seen in the cluster's stream")}};
+    char *body = sequencer_reserve(sequencer, "gap", event_encode_max(&gap, exchange));
+    if (body == NULL)
+        return; /* a reason is short: it never is */
+    char *end = event_encode(body, &gap, exchange);
+    (void)sequencer_commit(sequencer, key, (size_t)(end - body)); /* a log takes what is its next */
+}
+
 struct replica_ports replication_ports(struct replication *replication)
 {
     return (struct replica_ports){
@@ -133,6 +160,7 @@ struct replica_ports replication_ports(struct replication *replication)
         .load_message = port_load_message,
         .save_state = port_save_state,
         .identify = port_identify,
+        .declare_gap = port_declare_gap,
         .context = replication,
     };
 }

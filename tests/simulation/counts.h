@@ -41,6 +41,7 @@
     X(delivered);                                                                                  \
     X(trades);                                                                                     \
     X(gaps);                                                                                       \
+    X(doubts);                                                                                     \
     X(peer_links);                                                                                 \
     X(peer_snapshots);                                                                             \
     X(trades_again_over_hello);                                                                    \

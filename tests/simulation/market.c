@@ -98,6 +98,12 @@ static bool publish_gap(struct node *node, uint32_t pair, int32_t from, int32_t 
     return publish_text(node, pair, "gap", rest);
 }
 
+bool market_doubt(struct node *node, struct slice key)
+{
+    uint32_t pair = (uint32_t)(key.data[1] - '0') * 2 + (uint32_t)(key.data[4] - '0');
+    return publish_text(node, pair, "gap", "\"from\":1,\"to\":0");
+}
+
 static bool send_hole(struct node *node, uint32_t pair)
 {
     struct collector *collector = &node->collector;

@@ -176,6 +176,17 @@ static bool port_identify(void *context, const struct record *record,
     return true;
 }
 
+/* No trade is missing: some may come again. */
+static void port_declare_gap(void *context, struct slice key, int64_t from_us, int64_t to_us)
+{
+    struct node *node = context;
+    if (key.size != 5 || from_us >= to_us)
+        world_fail(node->world, "%s declares a gap of no market or no time", node->name);
+    node->world->counts->doubts++;
+    if (!market_doubt(node, key))
+        world_fail(node->world, "%s can't declare a gap", node->name);
+}
+
 static struct replica_ports ports_of(struct node *node)
 {
     return (struct replica_ports){
@@ -193,6 +204,7 @@ static struct replica_ports ports_of(struct node *node)
         .load_message = port_load_message,
         .save_state = port_save_state,
         .identify = port_identify,
+        .declare_gap = port_declare_gap,
         .context = node,
     };
 }

@@ -186,6 +186,7 @@ void market_begin(struct market *market, struct dice *dice);
 void market_step(struct world *world);
 void collector_start(struct node *node);
 void collector_step(struct node *node);
+bool market_doubt(struct node *node, struct slice key); /* says a gap that names no trade */
 
 /* notebook.c */
 void notebook_record(struct notebook *notebook, const struct record *record);

@@ -1,108 +1,91 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the replica's test files, behind <cmocka.h>: two nodes, one topic, and a clock that is moved
- * by hand. */
-#pragma once
-
-#include "cluster/replica.h"
+/* Two nodes of one test, and what is done with them. */
+#include "cluster/nodes_fixture_test.h"
 
 #include "base/memory.h"
-#include "cluster/fake_topic.h"
 #include "stream/stream.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-#define NODES 2
-#define STEP_MS 25
-#define NS_PER_MS INT64_C(1000000)
 #define RETAIN ((size_t)4 * MEBIBYTE)
 
-/* ---- nodes ---- */
+int64_t clock_ns;
 
-static int64_t clock_ns;
-
-struct node {
-    struct replica *replica;
-    struct fake_carrier fake;
-    bool attached, collecting, peer_open;
-    char since[LIMIT_STREAM_ID + 48];
-    int taken, renamed, collected, loaded; /* how often; the last: states */
-};
-
-static inline int64_t port_now_ns(void *context)
+static int64_t port_now_ns(void *context)
 {
     (void)context;
     return clock_ns;
 }
 
-static inline int64_t port_wall_us(void *context)
+static int64_t port_wall_us(void *context)
 {
     (void)context;
     return INT64_C(1700000000000000) + clock_ns / 1000;
 }
 
-static inline uint64_t port_random(void *context)
+static uint64_t port_random(void *context)
 {
     static uint64_t last = 1000;
     (void)context;
     return ++last;
 }
 
-static inline void port_collect(void *context, bool on)
+static void port_collect(void *context, bool on)
 {
     struct node *node = context;
     node->collecting = on;
     node->collected += on;
 }
 
-static inline void port_peer_open(void *context, const char *since)
+static void port_peer_open(void *context, const char *since)
 {
     struct node *node = context;
     node->peer_open = true;
     snprintf(node->since, sizeof node->since, "%s", since);
 }
 
-static inline void port_peer_close(void *context)
+static void port_peer_close(void *context)
 {
     ((struct node *)context)->peer_open = false;
 }
 
-static inline void port_changed(void *context)
+static void port_changed(void *context)
 {
     (void)context;
 }
 
-static inline void port_shadow(void *context, struct journal *shadow)
+static void port_shadow(void *context, struct journal *shadow)
 {
     (void)context;
     (void)shadow;
 }
 
-static inline void port_taken(void *context)
+static void port_taken(void *context)
 {
     ((struct node *)context)->taken++;
 }
 
-static inline void port_renamed(void *context)
+static void port_renamed(void *context)
 {
     ((struct node *)context)->renamed++;
 }
 
-static inline void port_load_state(void *context, struct journal *journal,
-                                   const struct state_note *state)
+static void port_load_state(void *context, struct journal *journal, const struct state_note *state)
 {
     (void)journal;
     (void)state;
     ((struct node *)context)->loaded++;
 }
 
-static inline void port_load_message(void *context, struct journal *journal, struct slice message)
+static void port_load_message(void *context, struct journal *journal, struct slice message)
 {
     (void)context;
     (void)journal;
     (void)message;
 }
 
-static inline size_t port_save_state(void *context, size_t index, struct buffer *out)
+static size_t port_save_state(void *context, size_t index, struct buffer *out)
 {
     (void)context;
     (void)index;
@@ -110,16 +93,54 @@ static inline size_t port_save_state(void *context, size_t index, struct buffer 
     return 0;
 }
 
-static inline bool port_identify(void *context, const struct record *record,
-                                 struct replica_trade *ret_trade)
+static int64_t number_behind(struct slice text, const char *name)
 {
-    (void)context;
-    (void)record;
-    (void)ret_trade;
-    return false;
+    const char *at = memmem(text.data, text.size, name, strlen(name));
+    assert_non_null(at);
+    return strtoll(at + strlen(name), NULL, 10);
 }
 
-static inline void node_create(struct node *node, const char *name)
+static bool port_identify(void *context, const struct record *record,
+                          struct replica_trade *ret_trade)
+{
+    (void)context;
+    if (!slice_is(record->type, "trade"))
+        return false;
+    *ret_trade = (struct replica_trade){.hash = (uint64_t)number_behind(record->text, "\"id\":"),
+                                        .recv_us = number_behind(record->text, "\"recv\":")};
+    return true;
+}
+
+void say_gap(struct node *node)
+{
+    static const char body[] = "\"exchange\":\"x\",\"channel\":\"trade\"}";
+    struct sequencer *sequencer = replica_sequencer(node->replica);
+    char *room = sequencer_reserve(sequencer, "gap", sizeof body);
+    assert_non_null(room);
+    memcpy(room, body, sizeof body - 1);
+    assert_int_equal(sequencer_commit(sequencer, SLICE("x"), sizeof body - 1), CARRIER_TAKEN);
+}
+
+static void port_declare_gap(void *context, struct slice key, int64_t from_us, int64_t to_us)
+{
+    struct node *node = context;
+    assert_in_range(node->doubts, 0, COUNT_OF(node->doubted) - 1);
+    assert_true(slice_copy(key, node->doubted[node->doubts], sizeof node->doubted[0]));
+    if (node->doubts++ == 0)
+        node->doubted_from_us = from_us;
+    assert_int_equal(to_us, port_wall_us(node));
+    say_gap(node);
+}
+
+static void heard(void *context, const struct record *record)
+{
+    struct node *node = context;
+    struct replica_info info;
+    replica_describe(node->replica, &info);
+    node->gaps += info.mode == REPLICA_ALONE && slice_is(record->type, "gap");
+}
+
+static void node_create(struct node *node, const char *name)
 {
     *node = (struct node){.fake.carrier.kind = &fake_carrier_kind};
     struct replica_ports ports = {.now_ns = port_now_ns,
@@ -136,12 +157,14 @@ static inline void node_create(struct node *node, const char *name)
                                   .load_message = port_load_message,
                                   .save_state = port_save_state,
                                   .identify = port_identify,
+                                  .declare_gap = port_declare_gap,
                                   .context = node};
     node->replica = replica_create(&(struct replica_options){
         .node = name, .retain = RETAIN, .times = REPLICA_TIMES, .ports = ports});
+    journal_listen(replica_journal(node->replica), heard, node);
 }
 
-static inline void node_attach(struct node *node)
+void node_attach(struct node *node)
 {
     node->fake.begun = false;
     replica_reader(node->replica, 0, &node->fake.reader);
@@ -149,9 +172,9 @@ static inline void node_attach(struct node *node)
     node->attached = true;
 }
 
-static struct node *nodes; /* of the test that runs */
+struct node *nodes;
 
-static inline int make(void **state)
+int nodes_make(void **state)
 {
     clock_ns = INT64_C(1000000000);
     memset(&fake_topic, 0, sizeof fake_topic);
@@ -162,7 +185,7 @@ static inline int make(void **state)
     return 0;
 }
 
-static inline int destroy(void **state)
+int nodes_destroy(void **state)
 {
     (void)state;
     for (size_t i = 0; i < NODES; i++) {
@@ -173,7 +196,7 @@ static inline int destroy(void **state)
     return 0;
 }
 
-static inline void step(void)
+static void step(void)
 {
     for (size_t i = 0; i < NODES; i++) {
         if (nodes[i].attached)
@@ -182,7 +205,7 @@ static inline void step(void)
     }
 }
 
-static inline void live(int64_t ms)
+void live(int64_t ms)
 {
     for (int64_t i = 0; i < ms; i += STEP_MS) {
         clock_ns += STEP_MS * NS_PER_MS;
@@ -192,26 +215,26 @@ static inline void live(int64_t ms)
 
 /* ---- what the tests say ---- */
 
-static inline enum replica_mode mode_of(const struct node *node)
+enum replica_mode mode_of(const struct node *node)
 {
     struct replica_info info;
     replica_describe(node->replica, &info);
     return info.mode;
 }
 
-static inline const char *source_of(const struct node *node)
+const char *source_of(const struct node *node)
 {
     struct replica_info info;
     replica_describe(node->replica, &info);
     return info.source;
 }
 
-static inline int64_t last_of(const struct node *node)
+int64_t last_of(const struct node *node)
 {
     return journal_next(replica_journal(node->replica)) - 1;
 }
 
-static inline void publish(struct node *node)
+void publish(struct node *node)
 {
     static const char body[] = "\"exchange\":\"x\",\"n\":1}";
     struct sequencer *sequencer = replica_sequencer(node->replica);
@@ -221,7 +244,24 @@ static inline void publish(struct node *node)
     assert_int_equal(sequencer_commit(sequencer, SLICE("x"), sizeof body - 1), CARRIER_TAKEN);
 }
 
-static inline void assert_same_logs(void)
+/* Returns when it was received. */
+int64_t trade(struct node *node, const char *symbol, int id)
+{
+    char body[96], key[16];
+    int64_t recv_us = port_wall_us(node);
+    int size =
+        snprintf(body, sizeof body, "\"exchange\":\"x\",\"symbol\":\"%s\",\"id\":%d,\"recv\":%lld}",
+                 symbol, id, (long long)recv_us);
+    snprintf(key, sizeof key, "x:%s", symbol);
+    struct sequencer *sequencer = replica_sequencer(node->replica);
+    char *room = sequencer_reserve(sequencer, "trade", (size_t)size);
+    assert_non_null(room);
+    memcpy(room, body, (size_t)size);
+    assert_int_equal(sequencer_commit(sequencer, slice_of(key), (size_t)size), CARRIER_TAKEN);
+    return recv_us;
+}
+
+void assert_same_logs(void)
 {
     const struct journal *one = replica_journal(nodes[0].replica);
     const struct journal *other = replica_journal(nodes[1].replica);
@@ -231,7 +271,7 @@ static inline void assert_same_logs(void)
 }
 
 /* A leader, and a follower behind it, both in Kafka's mode. */
-static inline void make_pair(void)
+void make_pair(void)
 {
     node_attach(&nodes[0]);
     replica_lead(nodes[0].replica, 100);
