@@ -85,6 +85,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
       "Epochs that began, as this node saw it")                                                    \
     X(MODE, "mode", METRIC_GAUGE, "1: this node's mode now, by mode")                              \
     X(MODE_CHANGES, "mode_changes_total", METRIC_COUNTER, "Changes of this node's mode")           \
+    X(DEPOSED, "deposed", METRIC_GAUGE,                                                            \
+      "1: it was configured to lead, another node has begun a newer epoch, and it follows")        \
     X(REWRITES, "rewrites_total", METRIC_COUNTER,                                                  \
       "Times a carrier was written to again from what it had accepted")                            \
     X(CARRIER_UP, "carrier_up", METRIC_GAUGE, "1: the carrier is reachable, by carrier")           \

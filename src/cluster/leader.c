@@ -215,6 +215,8 @@ static void depose(struct replica *replica, const char *node, int64_t epoch)
     log_warn("cluster", log_text("msg", "deposed: another node writes now"), log_text("node", node),
              log_int("epoch", epoch), log_int("own_epoch", replica->epoch));
     replica->fenced = true;
+    replica->fenced_epoch = epoch;
+    keep_text(replica->fenced_by, sizeof replica->fenced_by, node);
     leader_stop(replica);
 }
 

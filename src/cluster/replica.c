@@ -341,6 +341,8 @@ void replica_describe(const struct replica *replica, struct replica_info *ret_in
         .mode = replica->mode,
         .leader = replica->leading == LEADING,
         .fenced = replica->fenced,
+        .fenced_by = replica->fenced_by,
+        .fenced_epoch = replica->fenced_epoch,
         .source = source_of(replica),
         .reason = replica->reason,
         .leader_node = replica->leading == LEADING ? replica->options.node : path->leader,

@@ -183,8 +183,10 @@ void replica_tick(struct replica *replica);
 
 struct replica_info {
     enum replica_mode mode;
-    bool leader;        /* it writes the stream (not when alone) */
-    bool fenced;        /* it was deposed, and follows until it is told to lead */
+    bool leader;           /* it writes the stream (not when alone) */
+    bool fenced;           /* it was deposed, and follows until it is told to lead */
+    const char *fenced_by; /* who said so in the barrier, and of which epoch; borrowed */
+    int64_t fenced_epoch;
     const char *source; /* "kafka", "redis", "peer", "direct": what feeds the log */
     const char *reason; /* why it is the mode it is; a clause; "" none; borrowed until a change */
     const char *leader_node; /* id, as far as known; "" unknown; borrowed */

@@ -124,14 +124,14 @@ struct replica {
     enum replica_mode mode;
     enum leading leading;
 
-    /* its own time: see replica_tick */
-    int64_t now_ns, clock_ns;
-
-    int64_t since_us; /* of the mode */
+    int64_t now_ns, clock_ns; /* its own time: see replica_tick */
+    int64_t since_us;         /* of the mode */
     const char *reason;
     uint64_t changes, rewrites;
 
     /* leader.c, shadow.c */
+    char fenced_by[LIMIT_NODE_ID];
+    int64_t fenced_epoch;
     bool fenced, owned;    /* owned: our barrier was read in a carrier, in this leadership */
     bool untried, usurped; /* the first stream's carrier never failed; others wrote in this epoch */
     bool barrier_read;     /* ours, that was waited for */

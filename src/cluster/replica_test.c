@@ -160,6 +160,8 @@ static void a_newer_barrier_deposes_it(void **state)
     live(STEP_MS);
     replica_describe(leader->replica, &info);
     assert_true(info.fenced);
+    assert_string_equal(info.fenced_by, "leader"); /* as the fake topic names who writes */
+    assert_int_equal(info.fenced_epoch, journal_epoch(replica_journal(leader->replica)) + 1);
     assert_false(info.leader);
     assert_false(leader->collecting);
     live(8000); /* and stays so, though nobody else leads any more */

@@ -12,6 +12,7 @@
 
 #define TICK_MS 25
 #define MEASURE_NS INT64_C(1000000000)
+#define REMIND_NS INT64_C(60000000000)
 
 /* ---- time ---- */
 
@@ -22,13 +23,47 @@ static void replication_poll(void *context)
         waker_wake(replication->waker);
 }
 
+/* "" while it may lead, or follows because it shall. What a person must do is said to the end. */
+static const char *why_deposed(struct replication *replication, const struct replica_info *info)
+{
+    bool led = info->mode != REPLICA_ALONE && info->mode != REPLICA_STARTING;
+    replication->why[0] = '\0';
+    if (info->fenced)
+        snprintf(replication->why, sizeof replication->why,
+                 led ? "deposed by %.64s, which began epoch %lld: this node follows until it is "
+                       "restarted; let one node only have cluster.role: leader"
+                     : "deposed by %.64s, which began epoch %lld and does not lead: nobody does "
+                       "until this node is restarted, or that one is there",
+                 info->fenced_by[0] == '\0' ? "an unknown node" : info->fenced_by,
+                 (long long)info->fenced_epoch);
+    return replication->why;
+}
+
+/* What is said once is soon far up in a log: again each minute, and with each change of mode. */
+static void remind(struct replication *replication)
+{
+    struct replica_info info;
+    int64_t now_ns = clock_monotonic_ns();
+    replica_describe(replication->replica, &info);
+    bool due = info.changes != replication->reminded_change ||
+               now_ns - replication->reminded_ns >= REMIND_NS;
+    if (!info.fenced || !due)
+        return;
+    replication->reminded_ns = now_ns;
+    replication->reminded_change = info.changes;
+    log_warn("node", log_text("msg", "this node is configured to lead, and does not"),
+             log_text("why", why_deposed(replication, &info)));
+}
+
 static void replication_tick(void *context)
 {
     struct replication *replication = context;
     replication_poll(replication);
     replica_tick(replication->replica);
-    if (replication->measured_ns + MEASURE_NS <= clock_monotonic_ns())
-        replication_measure(replication); /* what changes without a change of mode */
+    if (replication->measured_ns + MEASURE_NS > clock_monotonic_ns())
+        return;
+    replication_measure(replication); /* what changes without a change of mode */
+    remind(replication);
 }
 
 static void describe_kafka(const struct replication *replication, struct carrier_info *ret_info)
@@ -85,6 +120,7 @@ void replication_measure(struct replication *replication)
     measure_one_of(METRIC_CARRIER_UP, "carrier", "kafka", kafka.state == CARRIER_UP);
     if (kafka.rtt_us >= 0)
         metric_set(metric_series(METRIC_CARRIER_RTT, "carrier=\"kafka\""), kafka.rtt_us);
+    metric_set(metric_series(METRIC_DEPOSED, ""), info.fenced);
     metric_set(metric_series(METRIC_MODE_CHANGES, ""), (int64_t)info.changes);
     metric_set(metric_series(METRIC_REWRITES, ""), (int64_t)info.rewrites);
 }
@@ -310,12 +346,12 @@ const char *replication_better(struct replication *replication)
     struct replica_info info;
     describe_kafka(replication, &kafka);
     replica_describe(replication->replica, &info);
+    if (info.fenced)
+        return why_deposed(replication, &info);
     if (strcmp(info.source, "kafka") == 0)
         return NULL;
     if (!replication->options.settings->kafka.enabled)
         return info.mode == REPLICA_ALONE ? "no leader is to be found" : NULL;
-    if (info.fenced)
-        return "this node was deposed: it leads again when it is restarted";
     if (kafka.state != CARRIER_UP) {
         snprintf(replication->why, sizeof replication->why, "Kafka: %s",
                  kafka.error[0] == '\0' ? "no answer yet" : kafka.error);

@@ -26,8 +26,10 @@ struct replication {
     int64_t measured_ns;   /* when the metrics were set */
     const char *role;      /* at that time; static; NULL before */
     int64_t role_since_us; /* wall time */
-    struct peers *peers;   /* NULL: none */
-    struct proxy *proxy;   /* NULL: none */
+    int64_t reminded_ns;   /* when the log was told last of what a person must do */
+    uint64_t reminded_change;
+    struct peers *peers; /* NULL: none */
+    struct proxy *proxy; /* NULL: none */
     const char *nodes[LIMIT_PEERS + 1];
     char why[320];
     /* who led, as this node saw it; oldest first */

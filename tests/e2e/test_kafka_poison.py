@@ -184,11 +184,18 @@ def test_a_forged_epoch_deposes_loudly(broker, fields):
         deposed = cluster.leader.node.wait_log(seconds=SLOW_MACHINE,
                                                msg="deposed: another node writes now")
         assert deposed["node"] == "evil" and deposed["own_epoch"] == str(info["epoch"])
+        assert "evil" in cluster.leader.health()["better"]  # whatever feeds it
+        wait_until(lambda: cluster.leader.metric("tickwire_deposed") == 1, "it is measured")
+        assert cluster.follower.metric("tickwire_deposed") == 0
         if not fields:
             cluster.leader.wait_source("direct")  # alone
-            assert "restarted" in cluster.leader.health()["better"]
+            told = cluster.leader.node.wait_log(
+                2, msg="this node is configured to lead, and does not")
+            assert "nobody does until this node is restarted" in told["why"]
+            assert "nobody does until this node is restarted" in cluster.leader.health()["better"]
         cluster.leader.stop()
         cluster.leader.start().wait_source("kafka")
+        assert cluster.leader.health()["better"] is None
         cluster.follower.wait_source("kafka")
         wait_until(lambda: all(member.info()["epoch"] > info["epoch"] + 1000
                                for member in cluster.members), "an epoch of its own", SLOW_MACHINE)
