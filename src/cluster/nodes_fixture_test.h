@@ -23,8 +23,8 @@ struct node {
     bool attached, collecting, peer_open;
     char since[LIMIT_STREAM_ID + 48];
     int taken, renamed, collected, loaded; /* how often; the last: states */
-    int gaps;            /* that were said while it stood alone */
-    char doubted[2][16]; /* markets whose trades it declared, in order */
+    int gaps;                              /* that were said while it stood alone */
+    char doubted[2][16];                   /* markets whose trades it declared, in order */
     int64_t doubted_from_us;
     int doubts;
 };
