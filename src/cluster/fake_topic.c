@@ -120,7 +120,8 @@ static int64_t fake_position(const struct carrier *carrier)
 static void fake_describe(const struct carrier *carrier, struct carrier_info *ret_info)
 {
     (void)carrier;
-    *ret_info = (struct carrier_info){.state = CARRIER_UP, .error = "", .rtt_us = -1};
+    *ret_info = (struct carrier_info){
+        .state = fake_topic.failed ? CARRIER_FAILED : CARRIER_UP, .error = "", .rtt_us = -1};
 }
 
 const struct carrier_kind fake_carrier_kind = {

@@ -22,6 +22,7 @@ struct fake_topic {
     size_t count;
     bool silent; /* nobody gets anything from it */
     bool losing; /* what it takes is lost */
+    bool failed; /* and says so */
 };
 
 extern struct fake_topic fake_topic; /* the only one; whoever begins a test clears it */

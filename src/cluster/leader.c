@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define FALLEN_OUT "the carrier lacks what the log no longer has: stream.retain is too small"
 #define FRESH_MS 250 /* what is read back within that is read back at once */
 
 /* ---- opening an epoch ---- */
@@ -63,6 +64,9 @@ static void lead_fresh(struct replica *replica, const char *reason)
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].writer.active = false;
     int64_t again = INT64_MAX; /* from here on what is pending is given other numbers */
+    if (replica->served)       /* clients start over */
+        log_warn("cluster", log_text("msg", "this stream can't be gone on with"),
+                 log_text("why", reason), log_text("stream", journal_stream(replica->log)));
     if (replica->mode == REPLICA_LEADER_CARRIER && replica->usurped)
         again = journal_next(replica->log);
     else if (replica->mode == REPLICA_LEADER_CARRIER)
@@ -183,7 +187,7 @@ static void take_reading(struct replica *replica)
     } else if (!slot->path.joined) {
         slot_begin_anew(slot);
     } else if (!writer_can_fill(slot)) {
-        lead_fresh(replica, "the carrier lacks what the log no longer has");
+        lead_fresh(replica, FALLEN_OUT);
     } else if (!replica->whole) {
         lead_fresh(replica, "the stream's last values and trades are not known");
     } else {
@@ -269,7 +273,7 @@ static void lead_attach(struct replica *replica, struct slot *slot)
         return;
     }
     if (!writer_can_fill(slot)) {
-        lead_fresh(replica, "the carrier lacks what the log no longer has");
+        lead_fresh(replica, FALLEN_OUT);
         return;
     }
     path->joined = same;
@@ -304,6 +308,23 @@ static void lead_write(struct replica *replica)
                          belongs_to_others(replica, &slot->path)))
             lead_attach(replica, slot);
     }
+}
+
+/* Told while the carrier is away: when it is back it is too late for a larger log. */
+static void lead_look(struct replica *replica)
+{
+    bool before = replica->fallen_out;
+    replica->fallen_out = false;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
+        const struct slot *slot = &replica->slots[i];
+        if (slot->carrier != NULL && slot->writer.active && !writer_can_fill(slot))
+            replica->fallen_out = true;
+    }
+    if (replica->fallen_out && !before)
+        log_warn("cluster", log_text("msg", "a new stream will begin when the carrier is back"),
+                 log_text("why", FALLEN_OUT),
+                 log_int("retain_bytes", (int64_t)replica->options.retain),
+                 log_int("first", journal_first(replica->log)));
 }
 
 static bool slot_is_fit(const struct replica *replica, const struct slot *slot, int64_t most_ms)
@@ -370,6 +391,7 @@ void leader_tick(struct replica *replica)
         return;
     case LEADING:
         lead_write(replica);
+        lead_look(replica);
         if (replica->leading == LEADING)
             lead_down(replica);
         if (replica->leading == LEADING)

@@ -343,6 +343,7 @@ void replica_describe(const struct replica *replica, struct replica_info *ret_in
         .fenced = replica->fenced,
         .fenced_by = replica->fenced_by,
         .fenced_epoch = replica->fenced_epoch,
+        .fallen_out = replica->fallen_out && replica->leading == LEADING,
         .source = source_of(replica),
         .reason = replica->reason,
         .leader_node = replica->leading == LEADING ? replica->options.node : path->leader,

@@ -187,6 +187,8 @@ struct replica_info {
     bool fenced;           /* it was deposed, and follows until it is told to lead */
     const char *fenced_by; /* who said so in the barrier, and of which epoch; borrowed */
     int64_t fenced_epoch;
+    bool fallen_out; /* the log no longer has what a carrier lacks: when that is back, a new stream
+                      * begins. replica_options.retain was too small. While it leads */
     const char *source; /* "kafka", "redis", "peer", "direct": what feeds the log */
     const char *reason; /* why it is the mode it is; a clause; "" none; borrowed until a change */
     const char *leader_node; /* id, as far as known; "" unknown; borrowed */

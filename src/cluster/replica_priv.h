@@ -56,10 +56,10 @@ struct replica {
     int64_t woken_ns;             /* when it had been stopped for a while; 0: never */
     int64_t refused_ns;           /* when a deposed leader's hello came; 0: none */
     bool peer_wanted, peer_there; /* a link is looked for; it has said hello */
-    bool leaving;
-    bool served, writing;     /* the log was ever taken or named; the sequencer may write */
-    bool collecting, collect; /* so it is, and so it shall be at the end of the tick */
-    bool changed;             /* told at the end of the tick */
+    bool leaving;                 /* see replica_leave */
+    bool served, writing;         /* the log was ever taken or named; the sequencer may write */
+    bool collecting, collect;     /* so it is, and so it shall be at the end of the tick */
+    bool changed;                 /* told at the end of the tick */
     enum replica_mode mode;
     enum leading leading;
 
@@ -71,11 +71,11 @@ struct replica {
     /* leader.c, shadow.c */
     char fenced_by[LIMIT_NODE_ID];
     int64_t fenced_epoch;
+    bool fallen_out;       /* of the log, and a carrier lacks it */
     bool fenced, owned;    /* owned: our barrier was read in a carrier, in this leadership */
     bool untried, usurped; /* the first stream's carrier never failed; others wrote in this epoch */
     bool barrier_read;     /* ours, that was waited for */
-    bool shadow_whole;     /* states of everything have been given */
-    bool whole;            /* the same, of what the log has taken */
+    bool shadow_whole, whole; /* states of everything have been given; so had the log's */
     int64_t epoch_floor, epoch;
     int64_t epoch_first; /* seq of the `epoch` record */
     int64_t take_ns, barrier_ns;

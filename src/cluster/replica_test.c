@@ -135,6 +135,29 @@ static void what_does_not_come_back_is_delivered_direct(void **state)
     assert_same_logs();
 }
 
+static void what_falls_out_of_the_log_is_told_before_it_costs_the_stream(void **state)
+{
+    struct node *leader = *state;
+    struct replica_info info;
+    make_pair();
+    fake_topic.silent = fake_topic.failed = true;
+    live(1000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    replica_describe(leader->replica, &info);
+    assert_false(info.fallen_out);
+    while (journal_first(replica_journal(leader->replica)) < 1000)
+        publish(leader);
+    live(STEP_MS);
+    replica_describe(leader->replica, &info);
+    assert_true(info.fallen_out);
+    assert_int_equal(leader->renamed, 1);
+    fake_topic.silent = fake_topic.failed = false;
+    live(100);
+    replica_describe(leader->replica, &info);
+    assert_false(info.fallen_out);
+    assert_int_equal(leader->renamed, 2);
+}
+
 static void what_was_lost_is_written_again_in_order(void **state)
 {
     struct node *leader = *state;
@@ -412,6 +435,7 @@ int main(void)
         TEST(in_an_empty_carrier_it_waits_for_its_barrier_alone),
         TEST(it_goes_up_after_five_healthy_seconds),
         TEST(what_does_not_come_back_is_delivered_direct),
+        TEST(what_falls_out_of_the_log_is_told_before_it_costs_the_stream),
         TEST(what_was_lost_is_written_again_in_order),
         TEST(a_newer_barrier_deposes_it),
         TEST(it_leaves_without_collecting),

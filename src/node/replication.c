@@ -340,6 +340,21 @@ const char *replication_mode(const struct replication *replication)
     return kafka.state == CARRIER_UP ? "kafka" : "websocket";
 }
 
+static const char *why_not_up(struct replication *replication, const struct carrier_info *kafka,
+                              bool fallen_out)
+{
+    const char *error = kafka->error[0] == '\0' ? "no answer yet" : kafka->error;
+    long long retain = (long long)replication->options.settings->stream.retain_bytes;
+    if (fallen_out)
+        snprintf(replication->why, sizeof replication->why,
+                 "Kafka: %.160s. This is longer than stream.retain (%lld bytes) holds: "
+                 "a new stream begins when Kafka is back",
+                 error, retain);
+    else
+        snprintf(replication->why, sizeof replication->why, "Kafka: %s", error);
+    return replication->why;
+}
+
 const char *replication_better(struct replication *replication)
 {
     struct carrier_info kafka;
@@ -352,11 +367,8 @@ const char *replication_better(struct replication *replication)
         return NULL;
     if (!replication->options.settings->kafka.enabled)
         return info.mode == REPLICA_ALONE ? "no leader is to be found" : NULL;
-    if (kafka.state != CARRIER_UP) {
-        snprintf(replication->why, sizeof replication->why, "Kafka: %s",
-                 kafka.error[0] == '\0' ? "no answer yet" : kafka.error);
-        return replication->why;
-    }
+    if (kafka.state != CARRIER_UP)
+        return why_not_up(replication, &kafka, info.fallen_out);
     if (info.mode == REPLICA_ALONE)
         return "Kafka answers, but nobody leads there";
     return info.leader ? "Kafka answers; it is used when what is written has come back for 5 s"

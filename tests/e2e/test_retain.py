@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An outage of the carrier that is longer than stream.retain holds: who operates the node is told
+while it lasts, and why clients start over when it ends."""
+
+import uuid
+
+from cluster import SLOW_MACHINE, Cluster
+from kafka import Broker
+
+from harness import wait_until
+
+
+def test_an_outage_longer_than_the_log_says_which_setting():
+    with Broker() as broker, Cluster(
+            broker.brokers, rate=8000, exchanges=("binance",),
+            settings={"kafka.topic": "retain-" + uuid.uuid4().hex,
+                      "stream.retain": "1MiB"}) as cluster:
+        leader = cluster.leader.start().wait_source("kafka")
+        stream, _ = leader.wait_stream()
+        assert leader.health()["better"] is None
+        broker.kill()
+        leader.wait_source("direct")
+        assert "stream.retain" not in leader.health()["better"]
+        wait_until(lambda: "stream.retain" in leader.health()["better"], "health tells",
+                   SLOW_MACHINE)
+        assert leader.info()["stream"] == stream, "not yet"
+        told = leader.node.wait_log(msg="a new stream will begin when the carrier is back")
+        assert "stream.retain" in told["why"] and told["retain_bytes"] == str(1 << 20)
+        broker.start()
+        leader.wait_source("kafka")
+        assert leader.info()["stream"] != stream
+        told = leader.node.wait_log(msg="this stream can't be gone on with")
+        assert "stream.retain" in told["why"] and told["stream"] == stream
+        assert leader.health()["better"] is None
+        leader.stop()
