@@ -214,7 +214,7 @@ mkdir -p $logs
 if [ "$mode" = quick ]; then
     job install step tools/install.sh quick
     job build-gcc one compile gcc gcc
-    unit_job gcc 1
+    unit_job gcc 4
     static_jobs
     finish
     exit
@@ -229,13 +229,13 @@ job cppcheck one limited tools/lint.sh cppcheck
 
 clang=$(newest clang)
 job build-gcc one compile gcc gcc
-unit_job gcc 1
+unit_job gcc 4
 job build-clang one compile clang "$clang"
 after build-clang clang-tidy one limited tools/lint.sh clang-tidy build/clang
 job build-asan one compile asan "$clang" -Db_sanitize=address,undefined -Db_lundef=false
-unit_job asan 4
+unit_job asan 10
 job build-tsan one compile tsan "$clang" -Db_sanitize=thread -Db_lundef=false
-unit_job tsan 6
+unit_job tsan 10
 
 after build-gcc carrier-kafka one limited build/venv/bin/python tests/show/kafka.py \
     build/gcc/tests/carrier_test

@@ -19,7 +19,7 @@
 #define STATE                                                                                      \
     "{\"type\":\"state\",\"seq\":43,\"exchange\":\"binance\",\"messages\":[],\"trades\":[]}"
 #define RECORDS 5000
-#define WAIT_SECONDS 20 /* for what should take milliseconds */
+#define WAIT_SECONDS 60 /* for what should take milliseconds */
 
 struct heard {
     int64_t began, records, barriers, beacons, states, caught_up;

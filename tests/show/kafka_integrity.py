@@ -115,7 +115,8 @@ class Taker:
             self.check()
             return self.quiet_seqs[-2:] == [self.seq + self.count] * 2
 
-        wait_until(quiet, "the end of the stream", 60)
+        wait_until(quiet, lambda: f"the end of the stream: {self.seq} + {self.count}, "
+                   f"{self.quiet_seqs[-3:]}", 60 + MESSAGES / 500)
 
     def close(self):
         self.stopping = True
@@ -320,7 +321,7 @@ def collect(broker, live, path):
     before = int(Metrics(node).total("tickwire_published_total"))  # most of it delivered directly
     taker = Taker(node, path)
     try:
-        taker.wait_count(before, 60)
+        taker.wait_count(before, 60 + before / 500)
         begun, before = time.monotonic(), taker.count
         taker.wait_count(before + MESSAGES, 60 + MESSAGES / 500)
         rate = (taker.count - before) / (time.monotonic() - begun)
