@@ -23,6 +23,7 @@ class FakeExchange:
         self.greeting, self.acknowledge = list(greeting), acknowledge
         self.received = []  # (monotonic seconds, connection's number, text)
         self.connections = []  # all there ever were
+        self.greeted = None  # the one that is greeted, by its number; None: all
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -47,12 +48,16 @@ class FakeExchange:
                     request = json.loads(message)
                     if isinstance(request, dict) and "id" in request:
                         await connection.send(json.dumps({"result": None, "id": request["id"]}))
-                if not greeted:
+                if not greeted and self.greeted in (None, number):
                     greeted = True
                     for part in self.greeting:
                         await connection.send(part)
         except websockets.exceptions.ConnectionClosed:
             pass
+
+    def greet_next(self):
+        """The next connection is greeted, and none after it until this is called again."""
+        self.greeted = len(self.connections)
 
     @property
     def url(self):

@@ -220,11 +220,11 @@ def test_slow_clients_cost_nobody_anything():
         with Client(node) as fast:
             fast.until_type("snapshot_end")
             first = fast.seq
-            while Metrics(node).value("tickwire_slow_clients_total", action="snapshot") < 100:
+            while fast.seq == first or Metrics(node).value("tickwire_slow_clients_total",
+                                                           action="snapshot") < 100:
                 target = fast.seq + 100
                 assert all(message["type"] != "skipped"
                            for message in fast.until(lambda _: fast.seq >= target))
-            assert fast.seq > first
         grown = node.memory() - before
         assert grown < (400 if SANITIZED else 16) * MEBIBYTE, f"{grown} bytes for 100 slow clients"
         for raw in slow:

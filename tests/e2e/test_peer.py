@@ -395,7 +395,7 @@ def test_a_leader_that_leaves_is_left():
         two.answer = cluster("two", epoch=1)
         wait_until(lambda: two.targets, "the other is linked to")
         assert two.targets[0] == f"/ws/exchange?since={STREAM}.1.9"
-        assert "leaves" in dump.of("lost")[0]
+        assert "leaves" in dump.wait("lost")[0]
 
 
 # ---- peers that are not what they should be ----
