@@ -14,7 +14,8 @@ everything from the stream's first message on. Then the topic is read:
 Then the same in short with three brokers, of which one is killed (not with --ci).
 
     KAFKA_MESSAGES   default 1,000,000; with --ci 100,000
-    KAFKA_RATE       orders a second of the simulator (default 15,000)
+    KAFKA_RATE       orders a second of the simulator (default 15,000; with --ci 5,000: a slow
+                     machine must keep up)
 """
 
 import glob
@@ -45,7 +46,8 @@ sys.path.append(os.path.join(ROOT, "docs", "examples"))
 import read_topic  # noqa: E402
 
 MESSAGES = int(os.environ.get("KAFKA_MESSAGES", "100000" if IN_CI else "1000000"))
-RATE = int(os.environ.get("KAFKA_RATE", "15000"))
+RATE = int(os.environ.get("KAFKA_RATE", "5000" if IN_CI else "15000"))
+CLIMB_S = 180  # until Kafka feeds the node: 5 s by itself
 TOPIC = "tickwire.market"
 NODE = "integrity-1"
 BOOKS_EVERY = 20000  # messages, between two comparisons of all books
@@ -310,14 +312,15 @@ def topic_problems(broker, replicas=1):
 def collect(broker, live, path):
     """A client's messages in a file: (the Taker, how many came a second)."""
     node = live.node
-    wait_until(lambda: node.info()["source"] == "kafka", lambda: f"Kafka feeds it:\n{node.log}", 60)
+    wait_until(lambda: node.info()["source"] == "kafka", lambda: f"Kafka feeds it:\n{node.log}",
+               CLIMB_S)
     health = {}
 
     def up():
         health.update(node.json("/api/ws/infra-health"))
         return health["dependencies"]["kafka"]["state"] == "up" and health["mode"] == "kafka"
 
-    wait_until(up, lambda: f"it says that Kafka is up: {health}", 60)
+    wait_until(up, lambda: f"it says that Kafka is up: {health}", CLIMB_S)
     before = int(Metrics(node).total("tickwire_published_total"))  # most of it delivered directly
     taker = Taker(node, path)
     try:
@@ -330,7 +333,8 @@ def collect(broker, live, path):
     finally:
         taker.close()
     # What was delivered directly, if anything was, has been written as well by then.
-    wait_until(lambda: node.info()["source"] == "kafka", "Kafka feeds the node at the end", 60)
+    wait_until(lambda: node.info()["source"] == "kafka", "Kafka feeds the node at the end",
+               CLIMB_S)
     return taker, rate
 
 
