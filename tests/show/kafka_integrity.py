@@ -14,7 +14,7 @@ everything from the stream's first message on. Then the topic is read:
 Then the same in short with three brokers, of which one is killed (not with --ci).
 
     KAFKA_MESSAGES   default 1,000,000; with --ci 100,000
-    KAFKA_RATE       orders a second of the simulator (default 15,000; with --ci 5,000: a slow
+    KAFKA_RATE       orders a second of the simulator (default 15,000; with --ci 8,000: a slow
                      machine must keep up)
 """
 
@@ -46,7 +46,7 @@ sys.path.append(os.path.join(ROOT, "docs", "examples"))
 import read_topic  # noqa: E402
 
 MESSAGES = int(os.environ.get("KAFKA_MESSAGES", "100000" if IN_CI else "1000000"))
-RATE = int(os.environ.get("KAFKA_RATE", "5000" if IN_CI else "15000"))
+RATE = int(os.environ.get("KAFKA_RATE", "8000" if IN_CI else "15000"))
 CLIMB_S = 180  # until Kafka feeds the node: 5 s by itself
 TOPIC = "tickwire.market"
 NODE = "integrity-1"
