@@ -157,7 +157,7 @@ static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
     if (!same || path->reading.seq > last ||
         (path->reading.seq < last && behind != 0 && behind < epoch))
         path_misfit(path);
-    if (!replica->writing && (!same || path->reading.seq <= last))
+    if (!replica->writing)
         journal_barrier(replica->log, stream, epoch);
 }
 
@@ -166,8 +166,8 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
     if (barrier->epoch > path->newest)
         path->newest = barrier->epoch;
     if (!reading_barrier(&path->reading, barrier)) {
-        if (strcmp(path->reading.stream, barrier->stream) != 0 && !replica->writing)
-            journal_barrier(replica->log, barrier->stream, barrier->epoch); /* where, is unknown */
+        if (strcmp(path->reading.stream, barrier->stream) != 0) /* where it stands, is unknown */
+            journal_barrier(replica->log, barrier->stream, barrier->epoch);
         return false;
     }
     path->barrier_position = barrier->position;
@@ -196,7 +196,7 @@ void path_caught_up(struct replica *replica, struct path *path)
         return;
     int64_t epoch = journal_epoch_at(replica->log, reading->seq);
     if (epoch != 0 && epoch == reading->record_epoch)
-        path->joined = true;
+        path_join(replica, path);
 }
 
 /* ---- what a carrier calls ---- */
@@ -254,7 +254,8 @@ static void slot_beacon(void *context, const struct beacon *beacon)
     if (path->barrier_position < 0)
         path->barrier_position = beacon->barrier;
     keep_text(path->leader, sizeof path->leader, beacon->node);
-    if (strcmp(beacon->start.stream, path->reading.stream) != 0)
+    if (strcmp(beacon->start.stream, path->reading.stream) != 0 ||
+        beacon->start.position < path->believed)
         return;
     if (slot->replica->shadow_path == path) /* promised nothing: it began with its stream */
         slot->replica->shadow_whole =

@@ -194,12 +194,14 @@ void monitor_barrier(struct node *node, const struct barrier *barrier)
 
 void monitor_taken(struct node *node)
 {
-    const struct world *world = node->world;
-    for (uint16_t i = 0; world->broker->lost && i < world->monitor->stream_count; i++) {
-        int64_t newest = broker_newest_barrier(world->broker, monitor_stream_name(world, i));
-        if (newest < node->barrier[i])
-            node->barrier[i] = newest;
-    }
+    struct world *world = node->world;
+    const char *name = journal_stream(replica_journal(node->replica));
+    uint16_t stream = monitor_stream(world, name);
+    int64_t newest = node->barrier[stream];
+    if (world->broker->lost && broker_newest_barrier(world->broker, name) < newest)
+        newest = broker_newest_barrier(world->broker, name);
+    memset(node->barrier, 0, sizeof node->barrier);
+    node->barrier[stream] = newest;
 }
 
 void monitor_step(struct world *world)

@@ -34,7 +34,8 @@ uint32_t monitor_find(const struct world *world, uint16_t stream, int64_t epoch,
 /* The node's log, or its shadow, has accepted it. */
 void monitor_accepted(struct node *node, struct journal *journal, const struct record *record);
 void monitor_barrier(struct node *node, const struct barrier *barrier);
-/* Its log is another one: a barrier that the broker has lost is none any more. */
+/* Its log is another one: a barrier of another stream, or that the broker has lost, is none any
+ * more. */
 void monitor_taken(struct node *node);
 void monitor_step(struct world *world);
 
