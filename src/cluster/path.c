@@ -15,10 +15,22 @@ void path_begin(struct replica *replica, struct path *path, const struct checkpo
     path->lost = false;
     path->early_ns = 0;
     path->barrier_position = -1;
+    path->believed = from->position;
     if (replica->shadow_path == path) {
         homecoming_stop(replica);
         shadow_drop(replica);
     }
+}
+
+/* From here on its states tell of the log; those before may have been of another one. */
+void path_join(struct replica *replica, struct path *path)
+{
+    const struct slot *slot = slot_of(replica, path);
+    if (path->joined)
+        return;
+    path->joined = true;
+    if (slot != NULL)
+        path->believed = slot->carrier->kind->position(slot->carrier);
 }
 
 bool path_is_alive(const struct replica *replica, const struct path *path)
@@ -76,7 +88,7 @@ static void path_hold(struct replica *replica, struct path *path, const struct r
     } else if (record->seq < next) {
         int64_t epoch = journal_epoch_at(replica->log, record->seq);
         if (epoch == record->epoch && !path->unfit)
-            path->joined = true;
+            path_join(replica, path);
         else if (epoch != 0 && epoch != record->epoch)
             path_misfit(path);
     } else if (path->joined) {
@@ -144,9 +156,9 @@ void path_record(struct replica *replica, struct path *path, const struct record
 /* ---- barriers ---- */
 
 /*
- * From here on nothing of an older epoch is accepted, whoever brings it, unless it may have come
- * before the barrier. What the log has beyond the path's q is not of the new epoch, unless the log
- * is its writer's own.
+ * From here on nothing of an older epoch is accepted, whoever brings it: also what came before the
+ * barrier, where the log has not got so far. What the log has beyond the path's q is not of the new
+ * epoch, unless the log is its writer's own.
  */
 static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
 {
@@ -230,11 +242,14 @@ static void slot_record(void *context, const struct record *record)
 static void slot_barrier(void *context, const struct barrier *barrier)
 {
     struct slot *slot = context;
-    bool obeyed = path_barrier(slot->replica, &slot->path, barrier);
+    struct replica *replica = slot->replica;
+    bool obeyed = path_barrier(replica, &slot->path, barrier);
+    bool newer = barrier->epoch > replica->epoch &&
+                 strcmp(barrier->stream, journal_stream(replica->log)) == 0;
     if (obeyed && barrier->epoch > slot->writer.barrier)
         slot->writer.barrier = barrier->epoch;
-    if (obeyed)
-        leader_barrier(slot->replica, slot, barrier);
+    if (obeyed || newer)
+        leader_barrier(replica, slot, barrier);
 }
 
 static void slot_beacon(void *context, const struct beacon *beacon)

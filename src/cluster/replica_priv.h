@@ -123,6 +123,7 @@ void path_begin(struct replica *replica, struct path *path, const struct checkpo
 void path_record(struct replica *replica, struct path *path, const struct record *record);
 bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier);
 void path_caught_up(struct replica *replica, struct path *path);
+void path_join(struct replica *replica, struct path *path);
 bool path_is_alive(const struct replica *replica, const struct path *path);
 /* A record for the log; true: appended. */
 bool log_accept(struct replica *replica, const struct record *record);

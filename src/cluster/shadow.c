@@ -88,7 +88,7 @@ bool shadow_goes_on(struct replica *replica)
         cursor_detach(&cursor);
     }
     shadow_drop(replica);
-    path->joined = true;
+    path_join(replica, path);
     path->unfit = false;
     return true;
 }

@@ -19,7 +19,8 @@ struct path {
     bool heard;       /* ever, since it was attached or opened */
     int64_t heard_ns; /* when a record or beacon came last */
     int64_t barrier_position;
-    int64_t newest;             /* epoch of anything that was read, also of what did not count */
+    int64_t believed; /* position from where on its states were taken, for the log or a shadow */
+    int64_t newest;   /* epoch of anything that was read, also of what did not count */
     char leader[LIMIT_NODE_ID]; /* who writes, as it said */
 };
 
