@@ -135,7 +135,7 @@ void shadow_drop(struct replica *replica);
 void shadow_record(struct replica *replica, const struct record *record);
 void shadow_state(struct replica *replica, const struct state_note *state);
 bool shadow_is_ready(const struct replica *replica);
-/* The log and the shadow are one: the log takes what it lacks, and nobody is told. */
+/* They are one: the log takes what it lacks, and nobody is told. */
 bool shadow_goes_on(struct replica *replica);
 void shadow_take(struct replica *replica);
 /* The log under a new stream id, empty, with the epoch begun. */

@@ -248,6 +248,30 @@ static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
     assert_int_equal(last_of(follower), last + 1);
 }
 
+/* Direct, while the topic has lost its head: of what is there nothing has a place. */
+static void a_leader_is_deposed_by_a_barrier_that_it_cannot_place(void **state)
+{
+    struct node *leader = *state;
+    struct replica_info info;
+    make_pair();
+    const struct carrier_reader *reader = &leader->fake.reader;
+    fake_topic.silent = true;
+    live(1000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    reader->began(reader->context, &(struct checkpoint){.position = 7});
+    reader->barrier(reader->context,
+                    &(struct barrier){.stream = journal_stream(replica_journal(leader->replica)),
+                                      .epoch = 102,
+                                      .start = -1,
+                                      .writer = "another",
+                                      .node = "another",
+                                      .position = 7});
+    live(STEP_MS);
+    replica_describe(leader->replica, &info);
+    assert_true(info.fenced);
+    assert_false(leader->collecting);
+}
+
 /* ---- the follower ---- */
 
 static void a_follower_serves_what_it_reads(void **state)
@@ -342,6 +366,56 @@ static void a_state_ahead_of_its_reading_tells_nothing(void **state)
     note.seq--;
     reader->state(reader->context, &note);
     assert_int_equal(follower->loaded, 1);
+}
+
+/* A node whose log is read from a topic in which nobody told the last values. */
+static void make_unwhole(struct node *node)
+{
+    size_t kept = 0;
+    node_attach(&nodes[0]);
+    replica_lead(nodes[0].replica, 100);
+    live(200);
+    replica_detach(nodes[0].replica, 0);
+    nodes[0].attached = false;
+    for (size_t i = 0; i < fake_topic.count; i++)
+        if (fake_topic.items[i].kind != ITEM_BEACON)
+            fake_topic.items[kept++] = fake_topic.items[i];
+    fake_topic.count = kept;
+    node_attach(node);
+    live(2000);
+    assert_int_equal(node->taken, 1);
+}
+
+/* It begins anew, is told of states that began `behind` the place where its log and the topic turn
+ * out to be one, and is elected. Returns whether it goes on with the stream. */
+static bool goes_on_by_states_from(struct node *node, int64_t behind)
+{
+    make_unwhole(node);
+    const struct journal *log = replica_journal(node->replica);
+    const struct carrier_reader *reader = &node->fake.reader;
+    struct checkpoint from = {.epoch = journal_epoch(log), .seq = last_of(node) - 1};
+    snprintf(from.stream, sizeof from.stream, "%s", journal_stream(log));
+    reader->began(reader->context, &from);
+    foreign_record(from.epoch, last_of(node));
+    live(STEP_MS);
+    reader->caught_up(reader->context);
+    struct beacon beacon = {.node = "node-1", .now = from, .start = from, .barrier = -1};
+    beacon.now.seq++;
+    beacon.start.position = (int64_t)node->fake.at + behind;
+    reader->beacon(reader->context, &beacon);
+    replica_lead(node->replica, 0);
+    live(100);
+    return node->renamed == 0;
+}
+
+static void states_from_before_it_joined_make_no_log_whole(void **state)
+{
+    assert_false(goes_on_by_states_from((struct node *)*state + 1, -1));
+}
+
+static void states_from_where_it_joined_make_it_whole(void **state)
+{
+    assert_true(goes_on_by_states_from((struct node *)*state + 1, 0));
 }
 
 static void behind_a_silent_carrier_it_asks_the_leader(void **state)
@@ -446,6 +520,9 @@ int main(void)
         TEST(what_is_fenced_comes_to_nobody),
         TEST(a_barrier_that_cannot_be_placed_fences_the_peer),
         TEST(a_state_ahead_of_its_reading_tells_nothing),
+        TEST(a_leader_is_deposed_by_a_barrier_that_it_cannot_place),
+        TEST(states_from_before_it_joined_make_no_log_whole),
+        TEST(states_from_where_it_joined_make_it_whole),
         TEST(behind_a_silent_carrier_it_asks_the_leader),
         TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_hello_that_cannot_be_is_not_believed),
