@@ -314,6 +314,7 @@ int main(int argc, char **argv)
                                    .threads = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN),
                                    .batch_interval_ms = BATCH_INTERVAL_MS};
     struct err err = {0};
+    memory_configure();
     if (!options_read(argc, argv, &options)) {
         fputs("usage: bench_fanout_node [--listen HOST:PORT] [--source HOST:PORT] [--symbols N]\n"
               "    [--threads N] [--batch-interval-ms N] [--certificate FILE --key FILE]\n",

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 /* No log line: the logger's own buffers are what may be missing. */
 static NO_RETURN void out_of_memory(void)
 {
@@ -14,6 +18,21 @@ static NO_RETURN void out_of_memory(void)
     ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
     (void)written;
     abort();
+}
+
+void memory_configure(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, MEMORY_WHOLE); /* either one keeps both from being raised */
+    mallopt(M_TRIM_THRESHOLD, MEMORY_SPARE);
+#endif
+}
+
+void memory_give_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void *memory_alloc(size_t size)

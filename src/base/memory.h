@@ -8,6 +8,24 @@
 
 #include "base/attr.h"
 
+/*
+ * For main, before there is another thread. What is freed goes back to the system: blocks from
+ * MEMORY_WHOLE on at once, of the others all but about MEMORY_SPARE in each of the allocator's
+ * arenas (and what lies between blocks that are in use). Without this glibc raises both with the
+ * largest block ever freed, up to 32 and 64 MiB, so that each thread which comes and goes can leave
+ * that much behind. Does nothing where the allocator is another one.
+ */
+void memory_configure(void);
+
+#define MEMORY_WHOLE (256 * 1024)
+#define MEMORY_SPARE (512 * 1024)
+
+/*
+ * Pages that nothing is left in go back to the system, those between blocks in use too. For who has
+ * just ended something large; takes the locks of the allocator for a millisecond or so. Any thread.
+ */
+void memory_give_back(void);
+
 /* Zeroed memory; never NULL. size may not be 0. */
 void *memory_alloc(size_t size) MUST_CHECK;
 

@@ -3,6 +3,7 @@
 #include "node/commands.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "net/loop.h"
 
 #include <stdio.h>
@@ -65,6 +66,7 @@ const struct command *command_find(const char *name)
 
 int main(int count, char **arguments)
 {
+    memory_configure();
     if (count < 2) {
         print_commands(stderr);
         return EXIT_USAGE;
