@@ -146,17 +146,24 @@ static void look_after_session(struct helper *helper)
         tell_failure(link, &err);
 }
 
+static void end_session(struct helper *helper)
+{
+    helper->ready = false;
+    if (helper->session == NULL)
+        return;
+    kafka_session_destroy(helper->session);
+    helper->session = NULL;
+    memory_give_back(); /* what it had fetched lay all over the arenas of its threads */
+}
+
 static bool take_orders(struct helper *helper)
 {
     struct kafka_link *link = helper->link;
     pthread_mutex_lock(&link->lock);
     bool closing = link->closing, discarded = link->discarded;
     pthread_mutex_unlock(&link->lock);
-    if (closing || discarded) {
-        kafka_session_destroy(helper->session);
-        helper->session = NULL;
-        helper->ready = false;
-    }
+    if (closing || discarded)
+        end_session(helper);
     pthread_mutex_lock(&link->lock);
     if (discarded)
         link->discarded = false;
