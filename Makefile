@@ -40,6 +40,7 @@ soak: build venv
 	SOAK=1 $(SHOW) conformance
 	SOAK=1 $(SHOW) faults
 	SOAK_SECONDS=$(SOAK_SECONDS) $(SHOW) soak
+	$(SHOW) reopenings
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 		echo "soak: round $$round of $(SOAK_ROUNDS)"; \
 		TICKWIRE=$(CURDIR)/$(BUILD)/src/node/tickwire $(PYTHON) -m pytest -q tests/e2e || exit 1; \

@@ -8,6 +8,9 @@ import time
 
 from peers import Form, Peer
 
+SETTLE_S = 30  # what is over must be gone by then
+SLACK = 4  # threads, and descriptors, that may be there at one look and not at another
+
 
 class MemoryWatch:
     """The most that a process has had resident, from now on."""
@@ -31,6 +34,37 @@ class MemoryWatch:
 def descriptors(node):
     """Open files of a node."""
     return len(os.listdir(f"/proc/{node.pid}/fd"))
+
+
+def threads(node):
+    with open(f"/proc/{node.pid}/status", encoding="ascii", errors="replace") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Threads:"))
+
+
+class Footprint:
+    """What a process holds at this moment."""
+
+    def __init__(self, node):
+        self.threads, self.descriptors, self.memory = threads(node), descriptors(node), node.memory()
+
+    def exceeds(self, other):
+        """In what can be counted, by more than what a connection takes."""
+        return (self.threads > other.threads + SLACK
+                or self.descriptors > other.descriptors + SLACK)
+
+    def wait_no_more(self, node, seconds=SETTLE_S):
+        """What it holds when that is no more than this, or at the end of the time: what was
+        served by threads ends behind it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            now = Footprint(node)
+            if not now.exceeds(self) or time.monotonic() > deadline:
+                return now
+            time.sleep(0.02)  # the rate of looking
+
+    def __str__(self):
+        return (f"{self.threads} threads, {self.descriptors} descriptors, "
+                f"{self.memory / 1048576:.1f} MiB")
 
 
 class Joiner:
