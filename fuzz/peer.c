@@ -6,6 +6,7 @@
 #include "peer/peer_message.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,6 +37,7 @@ static void read_answer(struct slice text)
     must_be_name(answer.role);
     must_be_name(answer.stream);
     must_be_name(answer.version);
+    must(strchr(answer.url, '"') == NULL && strchr(answer.url, '\\') == NULL);
 }
 
 static void read_greeting(struct slice text)

@@ -104,6 +104,18 @@ static void note_role(struct replication *replication, const struct replica_info
     replication->role_since_us = info->since_us;
 }
 
+/* As far as they have told where they are to be reached. */
+static void list_nodes(struct replication *replication)
+{
+    size_t count = replication->peers == NULL ? 0 : peers_count(replication->peers);
+    for (size_t i = 0; i < count; i++) {
+        struct peer_info peer;
+        peers_describe(replication->peers, i, &peer);
+        replication->nodes[i] = peer.url;
+    }
+    replication->nodes[count] = NULL;
+}
+
 void replication_measure(struct replication *replication)
 {
     static const char *const roles[] = {"leader", "follower", "alone", "starting"};
@@ -113,6 +125,7 @@ void replication_measure(struct replication *replication)
     replica_describe(replication->replica, &info);
     describe_kafka(replication, &kafka);
     note_role(replication, &info);
+    list_nodes(replication);
     for (size_t i = 0; i < COUNT_OF(roles); i++)
         measure_one_of(METRIC_ROLE, "role", roles[i], strcmp(roles[i], replication->role) == 0);
     for (size_t i = 0; i < REPLICA_MODE_COUNT; i++)
@@ -184,15 +197,16 @@ int replication_check(const struct settings *settings, struct err *err)
 static int open_peers(struct replication *replication, struct err *err)
 {
     const struct settings *settings = replication->options.settings;
+    const char *urls[LIMIT_PEERS + 1] = {NULL};
     for (size_t i = 0; i < settings->cluster.peers.count && i < LIMIT_PEERS; i++)
-        replication->nodes[i] = settings->cluster.peers.items[i];
-    if (replication->nodes[0] == NULL)
+        urls[i] = settings->cluster.peers.items[i];
+    if (urls[0] == NULL)
         return 0;
     int result = way_out_create(settings, &replication->proxy, err);
     if (result < 0)
         return result;
     const struct peers_options options = {.loop = replication->options.loop,
-                                          .urls = replication->nodes,
+                                          .urls = urls,
                                           .node = settings->node.id,
                                           .token_file = settings->cluster.token_file,
                                           .proxy = replication->proxy,

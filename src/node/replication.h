@@ -68,7 +68,7 @@ const char *replication_better(struct replication *replication);
 void replication_fill_dependency(const struct replication *replication,
                                  struct admin_dependency *ret_kafka);
 
-/* Base URLs of the other nodes, ends with NULL; valid for its whole life. */
+/* Base URLs of the other nodes, ends with NULL: one array for its whole life, kept up to date. */
 const char *const *replication_nodes(const struct replication *replication);
 
 /* Other nodes, behind those that are in it, and who led. */

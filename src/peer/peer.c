@@ -492,7 +492,7 @@ void peers_describe(const struct peers *peers, size_t index, struct peer_info *r
     assert(poll != NULL);
     const struct peer_answer *answer = peer_poll_answer(poll);
     *ret_info = (struct peer_info){
-        .url = peer_poll_url(poll),
+        .url = answer->url[0] == '\0' ? peer_poll_url(poll) : answer->url,
         .node = answer->node,
         .role = answer->role,
         .stream = answer->stream,

@@ -44,7 +44,7 @@ struct peer_reader {
 
 struct peers_options {
     struct loop *loop;         /* borrowed, like all below */
-    const char *const *urls;   /* "http(s)://host:port", NULL-terminated */
+    const char *const *urls;   /* "http(s)://host:port", NULL-terminated; copied */
     const char *node;          /* this node's id: one that has it is ourselves, and left out */
     const char *token_file;    /* "": none */
     const struct proxy *proxy; /* NULL: straight. Peers are usually in NO_PROXY */
@@ -68,7 +68,7 @@ void peers_close_link(struct peers *peers);
 
 /* What is known of one of them. */
 struct peer_info {
-    const char *url;
+    const char *url; /* where it is to be reached: as it advertises, else where it is asked */
     const char *node, *role, *stream, *version; /* as it said; "": not yet; borrowed until the
                                                    loop's next turn */
     int64_t epoch;

@@ -95,6 +95,32 @@ static const json_t *find_itself(const json_t *root, const char *id)
     return NULL;
 }
 
+/* http(s)://host:port */
+static bool is_url(struct slice text)
+{
+    const struct slice schemes[] = {SLICE("http://"), SLICE("https://")};
+    for (size_t i = 0; i < COUNT_OF(schemes); i++) {
+        size_t size = schemes[i].size;
+        if (slice_starts_with(text, schemes[i]))
+            return text.size > size &&
+                   is_name((struct slice){.data = text.data + size, .size = text.size - size},
+                           ".-_:[]%");
+    }
+    return false;
+}
+
+/* Null, or left out, when it advertises none. */
+static int read_url(const json_t *node, struct peer_answer *answer, struct err *err)
+{
+    const json_t *value = json_object_get(node, "url");
+    struct slice text = text_of(node, "url");
+    if (value == NULL || json_is_null(value))
+        return 0;
+    if (is_url(text) && slice_copy(text, answer->url, sizeof answer->url))
+        return 0;
+    return err_set(err, -EINVAL, "no proper \"url\"");
+}
+
 static int read_itself(const json_t *node, struct peer_answer *answer, struct err *err)
 {
     if (node == NULL)
@@ -109,6 +135,8 @@ static int read_itself(const json_t *node, struct peer_answer *answer, struct er
         failed = read_optional(node, "lag_ms", -1, &answer->lag_ms, err);
     if (failed == 0)
         failed = read_optional(node, "since", 0, &answer->since_us, err);
+    if (failed == 0)
+        failed = read_url(node, answer, err);
     return failed;
 }
 

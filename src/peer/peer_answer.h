@@ -11,11 +11,15 @@
 #include "base/limits.h"
 #include "base/slice.h"
 
+#define PEER_URL_MAX (LIMIT_HOST + 16) /* http(s)://host:port */
+
 struct peer_answer {              /* of a node about itself */
     char node[LIMIT_PEER_NAME];   /* its id: letters, digits, '.', '_' and '-' */
     const char *role;             /* "leader", "follower", "alone", "starting"; static */
     char stream[LIMIT_STREAM_ID]; /* "": none yet */
     char version[32];
+    char
+        url[PEER_URL_MAX]; /* where it is to be reached, as it says: node.advertise; "": not told */
     int64_t epoch;
     int64_t clients, lag_ms; /* -1: not told */
     int64_t since_us;        /* 0: not told */

@@ -38,6 +38,7 @@ static void test_an_answer(void **state)
     assert_string_equal(answer.role, "leader");
     assert_string_equal(answer.stream, "tw-7f3a");
     assert_string_equal(answer.version, "0.1.0");
+    assert_string_equal(answer.url, "http://h:1");
     assert_int_equal(answer.epoch, 4);
     assert_int_equal(answer.clients, 7);
     assert_int_equal(answer.lag_ms, 0);
@@ -55,6 +56,7 @@ static void test_what_may_be_missing(void **state)
                      0);
     assert_string_equal(answer.role, "starting");
     assert_string_equal(answer.stream, "");
+    assert_string_equal(answer.url, "");
     assert_int_equal(answer.clients, -1);
     assert_int_equal(answer.lag_ms, -1);
     assert_int_equal(answer.since_us, 0);
@@ -105,6 +107,12 @@ static void test_answers_that_are_none(void **state)
         {"\"lag_ms\":0", "\"lag_ms\":0.5"},
         {"\"since\":1700000000000000", "\"since\":\"now\""},
         {"\"id\":\"gw-1\"", "\"id\":null"},
+        {"\"http://h:1\"", "7"},
+        {"\"http://h:1\"", "\"http://\""},
+        {"\"http://h:1\"", "\"\""},
+        {"\"http://h:1\"", "\"gw-1:8080\""},
+        {"\"http://h:1\"", "\"http://gw-1:8080/\\\"\""},
+        {"\"http://h:1\"", "\"http://gw-1:8080/path\""},
     };
     struct peer_answer answer;
     char text[1024];

@@ -182,6 +182,20 @@ def test_what_is_known_of_a_peer(leader):
     assert (gone["reachable"], gone["linked"]) == ("0", "0") and "refused" in gone["error"]
 
 
+def test_where_a_peer_says_that_it_is_reached():
+    """Clients are sent there, not where nodes ask each other."""
+    said = cluster()
+    said["nodes"][0]["url"] = "https://outside:8443"
+    with FakeNode(said) as other:
+        with Node("serve", *LISTEN, *ALONE, "--set", "cluster.role=follower", "--set",
+                  f"cluster.peers={other.url},http://127.0.0.1:1") as node:
+            wait_until(lambda: node.json("/api/v1/cluster")["nodes"][1]["url"] ==
+                       "https://outside:8443", "it is known")
+            wait_until(lambda: node.info()["nodes"][1:] == [
+                "wss://outside:8443/ws/exchange", "ws://127.0.0.1:1/ws/exchange"],
+                       "clients are told")
+
+
 def test_a_link_that_is_cut_goes_on_where_it_stood(leader):
     since = leader.first_token()
     with Proxy(leader.port) as proxy, Dump(f"http://127.0.0.1:{proxy.port}", since=since) as dump:
