@@ -11,9 +11,11 @@
 #define ANSWER_MAX (256 * KIBIBYTE)
 #define NO_STORE "Cache-Control: no-store\r\n"
 
+/* The next member of an object whose `{` is in `out`. */
 static void append_key(struct buffer *out, const char *key)
 {
-    buffer_append_format(out, "\"%s\":", key);
+    bool first = out->data[out->size - 1] == '{';
+    buffer_append_format(out, "%s\"%s\":", first ? "" : ",", key);
 }
 
 /* What is below `least` is not known: null. */
@@ -36,45 +38,39 @@ static void append_node(struct buffer *out, const struct admin_node *node)
 {
     bool known = node->role != NULL && node->role[0] != '\0';
     append_text(out, "id", node->id);
-    buffer_append_format(out, ",\"role\":\"%s\",", known ? node->role : "unknown");
+    append_text(out, "role", known ? node->role : "unknown");
     append_text(out, "url", node->url);
-    buffer_append_text(out, ",");
     append_text(out, "version", node->version);
-    buffer_append_text(out, ",");
     append_number(out, "clients", node->clients, 0);
-    buffer_append_text(out, ",");
     append_number(out, "lag_ms", node->lag_ms, 0);
-    buffer_append_text(out, ",");
     append_number(out, "since", node->since_us, 1);
 }
 
 static void append_leadership(struct buffer *out, const struct admin_leadership *leadership)
 {
     append_number(out, "epoch", leadership->epoch, 0);
-    buffer_append_text(out, ",");
     append_text(out, "node", leadership->node);
-    buffer_append_text(out, ",");
     append_number(out, "from", leadership->from_us, 1);
-    buffer_append_text(out, ",");
     append_number(out, "to", leadership->to_us, 1);
-    buffer_append_text(out, ",");
     append_text(out, "reason", leadership->reason);
 }
 
 static void append_cluster(struct buffer *out, const struct admin_cluster *cluster)
 {
     append_text(out, "self", cluster->nodes[0].id);
-    buffer_append_text(out, ",");
     append_text(out, "leader", cluster->leader);
-    buffer_append_format(out, ",\"epoch\":%lld,", (long long)cluster->epoch);
+    append_number(out, "epoch", cluster->epoch, 0);
     append_text(out, "stream", cluster->stream);
-    buffer_append_text(out, ",\"nodes\":[");
+    append_key(out, "nodes");
+    buffer_append_text(out, "[");
     for (size_t i = 0; i < cluster->node_count; i++) {
         buffer_append_text(out, i == 0 ? "{" : ",{");
         append_node(out, &cluster->nodes[i]);
         buffer_append_text(out, "}");
     }
-    buffer_append_text(out, "],\"history\":[");
+    buffer_append_text(out, "]");
+    append_key(out, "history");
+    buffer_append_text(out, "[");
     for (size_t i = 0; i < cluster->history_count; i++) {
         buffer_append_text(out, i == 0 ? "{" : ",{");
         append_leadership(out, &cluster->history[i]);
@@ -99,7 +95,7 @@ void admin_cluster_answer(void *context, struct http_connection *connection,
     assert(cluster.history_count <= COUNT_OF(cluster.history));
     struct buffer out;
     buffer_init(&out, ANSWER_MAX);
-    buffer_append_text(&out, options->simulated ? "{\"simulated\":true," : "{");
+    buffer_append_text(&out, options->simulated ? "{\"simulated\":true" : "{");
     append_cluster(&out, &cluster);
     buffer_append_text(&out, "}\n");
     if (out.overflowed)

@@ -277,8 +277,8 @@ static void peers_note_itself(struct peers *peers, const struct peer_poll *poll)
     if (peers->told_itself || !is_itself(peers, poll))
         return;
     peers->told_itself = true;
-    log_info("peer", log_text("msg", "a peer is this node itself, left out"),
-             log_text("url", peer_poll_url(poll)));
+    log_info("peer", log_text("msg", "a peer is this node itself, or has its node.id: left out"),
+             log_text("url", peer_poll_url(poll)), log_text("node", peers->node));
 }
 
 static void on_asked(void *context, struct peer_poll *poll)
