@@ -96,7 +96,10 @@ static bool fake_poll(struct carrier *carrier)
         fake->caught_up = false;
         reader->began(reader->context, &(struct checkpoint){.position = 0});
     }
-    while (fake->begun && fake->at < fake_topic.count) {
+    size_t until = fake_topic.count;
+    if (fake_topic.most > 0 && until - fake->at > fake_topic.most)
+        until = fake->at + fake_topic.most;
+    while (fake->begun && fake->at < until) {
         size_t at = fake->at++;
         give(fake, &fake_topic.items[at]);
     }

@@ -23,6 +23,7 @@ struct fake_topic {
     bool silent; /* nobody gets anything from it */
     bool losing; /* what it takes is lost */
     bool failed; /* and says so */
+    size_t most; /* what a poll gives at most; 0: everything */
 };
 
 extern struct fake_topic fake_topic; /* the only one; whoever begins a test clears it */

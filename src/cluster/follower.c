@@ -297,5 +297,5 @@ void follower_tick(struct replica *replica)
         follow_live(replica, slot);
     else
         follow_silent(replica);
-    count_loneliness(replica, slot == NULL && !replica->peer_there);
+    count_loneliness(replica, slot == NULL && !replica->peer_there && !any_reading(replica));
 }

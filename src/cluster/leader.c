@@ -175,6 +175,8 @@ static void take_reading(struct replica *replica)
     }
     if (replica->collecting)
         return; /* that ends first: what was pending is to be collected again */
+    if (any_reading(replica))
+        replica->take_ns = replica->now_ns; /* it ends, however long the topic is */
     if (slot == NULL) {
         if (take_over_failed(replica))
             lead_fresh(replica, any_attached(replica) ? "no carrier answers" : "no carrier");

@@ -160,6 +160,17 @@ bool any_attached(const struct replica *replica)
     return false;
 }
 
+bool any_reading(const struct replica *replica)
+{
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
+        const struct slot *slot = &replica->slots[i];
+        if (slot->carrier != NULL && slot->state == CARRIER_UP && !slot->path.caught_up &&
+            path_is_alive(replica, &slot->path))
+            return true;
+    }
+    return false;
+}
+
 void slot_begin_anew(struct slot *slot)
 {
     struct replica *replica = slot->replica;

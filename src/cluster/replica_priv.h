@@ -77,9 +77,8 @@ struct replica {
     bool barrier_read;     /* ours, that was waited for */
     bool shadow_whole, whole; /* states of everything have been given; so had the log's */
     int64_t epoch_floor, epoch;
-    int64_t epoch_first; /* seq of the `epoch` record */
-    int64_t take_ns, barrier_ns;
-    struct slot *home; /* whose carrier is taken over, or carries */
+    int64_t epoch_first, take_ns, barrier_ns; /* seq of the `epoch` record; times */
+    struct slot *home;                        /* whose carrier is taken over, or carries */
     char writer_id[WRITER_ID];
     struct sample samples[SAMPLES]; /* a ring */
     uint64_t sample_count;
@@ -112,7 +111,8 @@ int64_t replica_written(const struct replica *replica); /* seq of the newest rec
 /* The carrier that has been read to its end, by preference; alive: and somebody leads there. */
 struct slot *replica_slot(struct replica *replica, bool alive);
 bool any_attached(const struct replica *replica);
-void slot_begin_anew(struct slot *slot); /* its carrier is read again, into a shadow */
+bool any_reading(const struct replica *replica); /* on its way to a carrier's end, and moving */
+void slot_begin_anew(struct slot *slot);         /* its carrier is read again, into a shadow */
 void replica_want_peer(struct replica *replica, bool with_token);
 void replica_drop_peer(struct replica *replica);
 void replica_forget_peer(struct replica *replica); /* what it says counts no more, until `hello` */

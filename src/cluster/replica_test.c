@@ -485,6 +485,36 @@ static void a_hello_that_cannot_be_is_not_believed(void **state)
 
 /* ---- time ---- */
 
+/* Twenty seconds of reading are no silence, and no reason for another stream. */
+static void reading_may_take_its_time(void **state)
+{
+    struct node *reader = *state, *leader = reader + 1;
+    struct fake_item barrier = {.kind = ITEM_BARRIER, .epoch = 7, .stream = "tw-1", .writer = "w"};
+    (void)fake_put(&barrier);
+    for (int64_t seq = 1; seq <= 800; seq++) {
+        struct fake_item item = {.kind = ITEM_RECORD, .epoch = 7, .seq = seq, .stream = "tw-1"};
+        snprintf(item.text, sizeof item.text,
+                 "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"y\"}", (long long)seq);
+        (void)fake_put(&item);
+    }
+    struct checkpoint here = {.stream = "tw-1", .epoch = 7, .seq = 800};
+    struct fake_item beacon = {.kind = ITEM_BEACON, .now = here, .begin = here};
+    (void)fake_put(&beacon); /* everything that was to be known was written */
+    fake_topic.most = 1;
+    node_attach(reader);
+    node_attach(leader);
+    replica_lead(leader->replica, 0);
+    live(19000);
+    assert_int_equal(mode_of(reader), REPLICA_STARTING);
+    assert_int_equal(mode_of(leader), REPLICA_STARTING);
+    fake_topic.most = 0;
+    live(3000);
+    assert_int_equal(mode_of(reader), REPLICA_FOLLOWER_CARRIER);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+    assert_string_equal(journal_stream(replica_journal(leader->replica)), "tw-1");
+    assert_same_logs();
+}
+
 /* A minute in which the process did not run is no minute of silence. */
 static void time_that_was_not_lived_does_not_count(void **state)
 {
@@ -526,6 +556,7 @@ int main(void)
         TEST(behind_a_silent_carrier_it_asks_the_leader),
         TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_hello_that_cannot_be_is_not_believed),
+        TEST(reading_may_take_its_time),
         TEST(time_that_was_not_lived_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
