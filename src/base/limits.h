@@ -97,8 +97,10 @@
 #define LIMIT_KAFKA_MESSAGE (LIMIT_RECORD + 64 * KIBIBYTE) /* with key, headers and framing */
 #define LIMIT_KAFKA_HEADERS 32 /* of a record; one with more is none of ours */
 #define LIMIT_KAFKA_PROPERTIES 128
-#define LIMIT_KAFKA_TAIL 100000 /* records looked at first for a place to begin */
-#define LIMIT_KAFKA_TURN 256    /* records that one poll hands over */
+#define LIMIT_KAFKA_TAIL 100000       /* records looked at first for a place to begin */
+#define LIMIT_KAFKA_TAIL_MS 60000     /* so old they are at least, ... */
+#define LIMIT_KAFKA_TAIL_MOST 1000000 /* unless there are more than this, or than the log holds */
+#define LIMIT_KAFKA_TURN 256          /* records that one poll hands over */
 #define LIMIT_KAFKA_TURN_BYTES MEBIBYTE
 #define LIMIT_KAFKA_UNSENT 8192 /* records that the producer holds; more are refused */
 #define LIMIT_KAFKA_UNSENT_BYTES (32 * MEBIBYTE)

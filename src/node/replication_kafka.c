@@ -53,7 +53,8 @@ static int open_with(struct replication *replication, const char *password, stru
                                     .topic = settings->kafka.topic,
                                     .properties = properties,
                                     .property_count = map->count,
-                                    .password = password};
+                                    .password = password,
+                                    .retain = (size_t)settings->stream.retain_bytes};
     replica_reader(replication->replica, KAFKA_INDEX, &options.reader);
     options.reader.wake = kafka_wake;
     options.reader.wake_context = replication;

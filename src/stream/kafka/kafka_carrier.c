@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define MESSAGE_BYTES 200 /* of a message in the log, usually */
 #define TELL_AGAIN_NS INT64_C(10000000000)
 
 static void enter(struct kafka_carrier *kafka, enum carrier_state state)
@@ -184,6 +185,14 @@ static void wake_nobody(void *context)
     (void)context;
 }
 
+static int64_t tail_of(const struct kafka_details *details)
+{
+    size_t records = details->retain / MESSAGE_BYTES;
+    if (records < LIMIT_KAFKA_TAIL)
+        return LIMIT_KAFKA_TAIL;
+    return records < LIMIT_KAFKA_TAIL_MOST ? (int64_t)records : LIMIT_KAFKA_TAIL_MOST;
+}
+
 static struct carrier *kafka_open(const struct carrier_options *options, struct err *err)
 {
     struct kafka_config *config;
@@ -194,6 +203,7 @@ static struct carrier *kafka_open(const struct carrier_options *options, struct 
     kafka->reader = options->reader;
     kafka->node = memory_copy_text(config->node);
     kafka->topic = memory_copy_text(config->topic);
+    kafka->tail_most = tail_of(options->details);
     kafka->since_us = clock_wall_us();
     kafka->rtt_us = -1;
     kafka->last.position = -1;

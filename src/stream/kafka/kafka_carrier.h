@@ -31,6 +31,7 @@ struct kafka_details {
     const struct kafka_property *properties; /* librdkafka's own; see kafka_property_check */
     size_t property_count;                   /* at most LIMIT_KAFKA_PROPERTIES */
     const char *password;                    /* sasl.password, as read from its file; "": none */
+    size_t retain; /* bytes of the log that is read into: what it can't hold is not looked for */
 };
 
 extern const struct carrier_kind kafka_carrier_kind;

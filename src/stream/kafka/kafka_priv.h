@@ -30,6 +30,7 @@ struct kafka_search {
     int64_t end;      /* of the topic when the search began */
     bool barrier;     /* one was seen */
     bool newest;      /* the last beacon of a part is looked for, not its first */
+    bool young;       /* the tail may be too short yet: its first record will tell */
     bool found;
     struct checkpoint start; /* of `found` */
 };
@@ -50,6 +51,7 @@ struct kafka_carrier {
     struct carrier carrier;
     struct carrier_reader reader;
     char *node, *topic;            /* owned */
+    int64_t tail_most;             /* records looked at first, when they are young */
     struct kafka_link *link;       /* owned */
     struct kafka_session *session; /* lent by the link; NULL: none */
     struct kafka_trouble trouble;  /* of this session */
