@@ -47,11 +47,10 @@ def stay(seconds):
 class Watch:
     """What the nodes of a cluster hold, beside what they held at first."""
 
-    def __init__(self, cluster):
-        self.cluster = cluster
+    def __init__(self, cluster, figures, problems):
+        self.cluster, self.figures, self.problems = cluster, figures, problems
         self.first = {member.name: Footprint(member.node) for member in cluster.members}
         self.most = {name: first.memory for name, first in self.first.items()}
-        self.figures, self.problems = {}, []
 
     def look(self):
         for member in self.cluster.members:
@@ -93,23 +92,30 @@ def break_and_mend(cluster, break_it, mend):
         member.wait_source("kafka")
 
 
-def run_with_broker():
+def come_and_go(broker, cluster, watch):
+    for _ in range(ROUNDS):
+        for on in (False, True):
+            reload(cluster, on)
+            watch.look()
+    watch.finish("reload")
+    for what, break_it, mend in (("kill", broker.kill, broker.start),
+                                 ("freeze", broker.stop, broker.cont)):
+        for _ in range(BREAKS):
+            break_and_mend(cluster, break_it, mend)
+            watch.look()
+        watch.finish(what)
+
+
+def run_with_broker(figures, problems):
     with Broker() as broker, Cluster(broker.brokers, rate=RATE, settings=SETTINGS) as cluster:
         cluster.start()
         stay(WARM_S)
-        watch = Watch(cluster)
-        for _ in range(ROUNDS):
-            for on in (False, True):
-                reload(cluster, on)
-                watch.look()
-        watch.finish("reload")
-        for what, break_it, mend in (("kill", broker.kill, broker.start),
-                                     ("freeze", broker.stop, broker.cont)):
-            for _ in range(BREAKS):
-                break_and_mend(cluster, break_it, mend)
-                watch.look()
-            watch.finish(what)
-        return watch.figures, watch.problems
+        try:
+            come_and_go(broker, cluster, Watch(cluster, figures, problems))
+        except AssertionError:
+            say(broker.log_tail())
+            say("\n".join(member.log_tail(60) for member in cluster.members))
+            raise
 
 
 # ---- without ----
@@ -129,7 +135,7 @@ def drop_closed(silent):
         silent.connections.remove(connection)
 
 
-def run_without(what, silent):
+def run_without(what, silent, figures, problems):
     address = silent.brokers if silent else f"127.0.0.1:{free_port()}"
     with Cluster(address, rate=RATE, settings=SETTINGS) as cluster:
         for member in cluster.members:
@@ -137,7 +143,7 @@ def run_without(what, silent):
         for member in cluster.members:
             member.wait_source(AWAY[member.name])
         stay(WARM_S)
-        watch, begun = Watch(cluster), time.monotonic()
+        watch, begun = Watch(cluster, figures, problems), time.monotonic()
         while time.monotonic() - begun < SECONDS:
             stay(LOOK_S)
             watch.look()
@@ -145,24 +151,25 @@ def run_without(what, silent):
                 drop_closed(silent)
         watch.finish(what)
         if silent:
-            watch.figures[what]["connections"] = silent.count
+            figures[what]["connections"] = silent.count
             if silent.count < SECONDS / 5:
-                watch.problems.append(f"{what}: only {silent.count} connections in {SECONDS} s")
-        return watch.figures, watch.problems
+                problems.append(f"{what}: only {silent.count} connections in {SECONDS} s")
 
 
-def run_silent():
+def run_silent(figures, problems):
     with SilentBroker() as silent:
-        return run_without("silent", silent)
+        run_without("silent", silent, figures, problems)
+
+
+def run_missing(figures, problems):
+    run_without("missing", None, figures, problems)
 
 
 def main():
     figures, problems = {}, []
-    for part in (run_with_broker, run_silent, lambda: run_without("missing", None)):
+    for part in (run_with_broker, run_silent, run_missing):
         try:
-            more, found = part()
-            figures |= more
-            problems += found
+            part(figures, problems)
         except (AssertionError, OSError, ValueError, KeyError) as error:
             problems.append(f"{type(error).__name__}: {str(error)[:2000]}")
     if problems:

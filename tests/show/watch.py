@@ -45,7 +45,8 @@ class Footprint:
     """What a process holds at this moment."""
 
     def __init__(self, node):
-        self.threads, self.descriptors, self.memory = threads(node), descriptors(node), node.memory()
+        self.threads, self.descriptors = threads(node), descriptors(node)
+        self.memory = node.memory()
 
     def exceeds(self, other):
         """In what can be counted, by more than what a connection takes."""
