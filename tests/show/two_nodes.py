@@ -33,6 +33,12 @@ FORMS = ("?batch=1", "?")
 SEED = 20261123
 
 
+def log_begins(member):
+    """Its oldest number: who had to begin by his peer, since Kafka was late, has none from before."""
+    return max((int(line["first"]) for line in member.node.logged(msg="the log starts over")),
+               default=0)
+
+
 class Walker:
     """Cut at random messages, from node to node."""
 
@@ -56,8 +62,9 @@ class Walker:
         if self.seq is None:
             return None
         if self.random.random() < 0.3:
-            first = max(min(self.audience.ledger.streams[self.stream]), self.seq - BACK_MAX)
-            self.seq = self.random.randint(first, self.seq)
+            first = max(min(self.audience.ledger.streams[self.stream]), self.seq - BACK_MAX,
+                        *map(log_begins, self.members))
+            self.seq = self.random.randint(min(first, self.seq), self.seq)
             self.back += 1
         return f"{self.stream}.{self.epoch}.{self.seq}"
 
