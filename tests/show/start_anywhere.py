@@ -291,6 +291,7 @@ class Moments:
 
 
 def run(broker, cluster, audience):
+    cluster.follower.configure(stream__retain=RETAIN)
     moments = Moments(broker, cluster, audience)
     moments.first()
     kinds = (KINDS * (MOMENTS // len(KINDS) + 1))[:MOMENTS - 1]

@@ -34,7 +34,7 @@ SEED = 20261123
 
 
 def log_begins(member):
-    """Its oldest number: who had to begin by his peer, since Kafka was late, has none from before."""
+    """Its oldest number: who began by his peer, since Kafka was late, has none from before."""
     return max((int(line["first"]) for line in member.node.logged(msg="the log starts over")),
                default=0)
 
