@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #define FALLEN_OUT "the carrier lacks what the log no longer has: stream.retain is too small"
-#define FRESH_MS 250 /* what is read back within that is read back at once */
+#define FRESH_MS 250  /* what is read back within that is read back at once */
+#define WAKING_MOST 4 /* times as long as usual nothing is delivered straight after a stop */
 
 /* ---- opening an epoch ---- */
 
@@ -336,12 +337,20 @@ static bool slot_is_fit(const struct replica *replica, const struct slot *slot, 
            unread_age_ns(replica, slot) < most_ms * NS_PER_MS;
 }
 
+/* Who was stopped may have been followed by another, and hears of it by the carrier. When that is
+ * down as well it has as long to come back as the process was away, within bounds. */
+static bool has_just_woken(const struct replica *replica)
+{
+    int64_t grace_ns = replica->options.times.direct * NS_PER_MS;
+    if (replica->home->state != CARRIER_UP && replica->stopped_ns > grace_ns)
+        grace_ns = replica->stopped_ns < WAKING_MOST * grace_ns ? replica->stopped_ns
+                                                                : WAKING_MOST * grace_ns;
+    return replica->woken_ns != 0 && replica->now_ns - replica->woken_ns < grace_ns;
+}
+
 static void lead_down(struct replica *replica)
 {
-    int64_t direct_ns = replica->options.times.direct * NS_PER_MS;
-    if (replica->woken_ns != 0 && replica->now_ns - replica->woken_ns < direct_ns)
-        return;
-    if (replica->mode != REPLICA_LEADER_CARRIER ||
+    if (replica->mode != REPLICA_LEADER_CARRIER || has_just_woken(replica) ||
         slot_is_fit(replica, replica->home, replica->options.times.direct))
         return;
     pending_deliver(replica);

@@ -266,6 +266,7 @@ static void replica_live(struct replica *replica)
     const struct replica_ports *ports = &replica->options.ports;
     int64_t clock_ns = ports->now_ns(ports->context), lived_ns = clock_ns - replica->clock_ns;
     if (lived_ns > TICK_MOST_MS * NS_PER_MS) {
+        replica->stopped_ns = lived_ns;
         lived_ns = TICK_MOST_MS * NS_PER_MS;
         replica->woken_ns = replica->now_ns + lived_ns; /* who writes now is to be read first */
     }

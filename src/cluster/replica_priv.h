@@ -53,7 +53,7 @@ struct replica {
     struct sequencer *sequencer;
     struct slot slots[REPLICA_CARRIERS];
     struct path peer;
-    int64_t woken_ns;             /* when it had been stopped for a while; 0: never */
+    int64_t woken_ns, stopped_ns; /* when it had been stopped for a while, 0: never; for how long */
     int64_t refused_ns;           /* when a deposed leader's hello came; 0: none */
     bool peer_wanted, peer_there; /* a link is looked for; it has said hello */
     bool leaving;                 /* see replica_leave */
