@@ -225,6 +225,7 @@ static void depose(struct replica *replica, const char *node, int64_t epoch)
     replica->fenced_epoch = epoch;
     keep_text(replica->fenced_by, sizeof replica->fenced_by, node);
     leader_stop(replica);
+    journal_barrier(replica->log, journal_stream(replica->log), epoch);
 }
 
 static void take_waiting(struct replica *replica)
