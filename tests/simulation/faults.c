@@ -59,8 +59,9 @@ void faults_begin(struct world *world)
     world->zk_epoch = 0;
     world->granted = -1;
     world->grant_ms = 0;
-    world->fury = 5 + dice_below(dice, 40);
-    world->faults_end_ms = dice_between(dice, 4000, 14000);
+    world->fury = world->fierce ? 40 + dice_below(dice, 80) : 5 + dice_below(dice, 40);
+    world->faults_end_ms =
+        world->fierce ? dice_between(dice, 6000, 24000) : dice_between(dice, 4000, 14000);
     world->broker_ms = 0;
     world->lone = -1;
     if (world->single) {

@@ -2,7 +2,7 @@
 /*
  * A cluster simulated from seeds:
  *
- *     simulation [--schedules N] [--first-seed S] [--seconds T] [--keep-going]
+ *     simulation [--schedules N] [--first-seed S] [--seconds T] [--keep-going] [--fierce]
  *     simulation --seed N --trace
  *     simulation --failed-once
  *     simulation --plant no-fence|no-barrier|wrong-resend ...
@@ -29,19 +29,42 @@
 
 /* Seeds that did not hold, by what was wrong. They tell that only as long as the dice are rolled in
  * the same order: what was wrong in src/cluster has a test there as well. */
-static const uint64_t failed_once[] = {
-    503552,  3016096, 464717, /* a barrier that a path could not place did not fence the log */
-    294936,                   /* a state ahead of its reading was believed */
-    177840,  254467,          /* what was pending was dropped, and not collected again */
-    495238,                   /* the log had gone on with a newer epoch than its barrier's */
-    6612232, 156964,  299660, /* the model's: beacons about lost places; P4 where all was lost */
+static const struct {
+    uint64_t seed;
+    bool fierce;
+} failed_once[] = {
+    /* A barrier that a path could not place did not fence the log, or not the leader's. */
+    {503552, false},
+    {3016096, false},
+    {464717, false},
+    {823560, false},
+    /* Nor did one that stood beyond the log's end, or that deposed its leader. */
+    {23021, true},
+    {44635, true},
+    {84056, true},
+    {114952, true},
+    /* A state ahead of its reading was believed, or its beacon where the states were not. */
+    {294936, false},
+    {61389, true},
+    /* What was pending was dropped, and not collected again. */
+    {177840, false},
+    {254467, false},
+    /* The log had gone on with a newer epoch than its barrier's. */
+    {495238, false},
+    /* The model's: beacons about lost places; P4 where a log starts over. */
+    {6612232, false},
+    {156964, false},
+    {299660, false},
+    {25156, true},
+    {91963, true},
 };
 
 struct arguments {
     uint64_t first, schedules;
-    const uint64_t *seeds; /* these, instead of those from `first` on; NULL: none */
-    int64_t seconds;       /* at most; 0: no matter */
+    int64_t seconds; /* at most; 0: no matter */
     bool trace, keep_going, expect_failure;
+    bool fierce; /* more faults, for longer */
+    bool again;  /* those of failed_once, instead */
     const char *plant;
 };
 
@@ -84,6 +107,8 @@ static struct arguments read_arguments(char **argv)
     for (char **at = argv + 1; *at != NULL; at++) {
         if (strcmp(*at, "--trace") == 0)
             arguments.trace = true;
+        else if (strcmp(*at, "--fierce") == 0)
+            arguments.fierce = true;
         else if (strcmp(*at, "--keep-going") == 0)
             arguments.keep_going = true;
         else if (strcmp(*at, "--expect-failure") == 0)
@@ -97,7 +122,7 @@ static struct arguments read_arguments(char **argv)
         else if (strcmp(*at, "--plant") == 0 && plant(*++at))
             arguments.plant = *at;
         else if (strcmp(*at, "--failed-once") == 0) {
-            arguments.seeds = failed_once;
+            arguments.again = true;
             arguments.schedules = COUNT_OF(failed_once);
         } else if (strcmp(*at, "--seed") == 0) {
             arguments.first = number(*++at);
@@ -134,7 +159,8 @@ static void note_single(struct outcome *outcome, const struct world *world)
 static void run(struct world *world, const struct arguments *arguments, struct outcome *outcome)
 {
     for (uint64_t i = 0; i < arguments->schedules; i++) {
-        uint64_t seed = arguments->seeds == NULL ? arguments->first + i : arguments->seeds[i];
+        uint64_t seed = arguments->again ? failed_once[i].seed : arguments->first + i;
+        world->fierce = arguments->again ? failed_once[i].fierce : arguments->fierce;
         seed_now = seed;
         if (!world_run(world, seed, arguments->trace))
             note_failure(outcome, world, seed);

@@ -148,6 +148,7 @@ struct world {
     bool carrier_fails; /* of a single fault: it is the carrier that failed */
     int32_t lone;       /* the same: the follower that is cut off from everybody; -1: none */
     bool healed;
+    bool fierce; /* set before a schedule: more faults, for longer */
     bool trace, failed;
     struct replica_times times;
     int64_t zk_epoch;
