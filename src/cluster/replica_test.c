@@ -179,7 +179,12 @@ static void a_newer_barrier_deposes_it(void **state)
     struct node *leader = *state;
     struct replica_info info;
     make_pair();
-    foreign_barrier(journal_epoch(replica_journal(leader->replica)) + 1);
+    struct checkpoint from = {.epoch = journal_epoch(replica_journal(leader->replica)),
+                              .seq = last_of(leader)};
+    from.record_epoch = from.epoch;
+    snprintf(from.stream, sizeof from.stream, "%s",
+             journal_stream(replica_journal(leader->replica)));
+    foreign_barrier(from.epoch + 1);
     live(STEP_MS);
     replica_describe(leader->replica, &info);
     assert_true(info.fenced);
@@ -187,6 +192,14 @@ static void a_newer_barrier_deposes_it(void **state)
     assert_int_equal(info.fenced_epoch, journal_epoch(replica_journal(leader->replica)) + 1);
     assert_false(info.leader);
     assert_false(leader->collecting);
+    int64_t last = last_of(leader);
+    fake_topic.count--; /* the barrier is lost, and what was under way from here comes late */
+    leader->fake.at--;
+    leader->fake.reader.began(leader->fake.reader.context, &from);
+    leader->fake.reader.caught_up(leader->fake.reader.context);
+    foreign_record(from.epoch, last + 1);
+    live(STEP_MS);
+    assert_int_equal(last_of(leader), last);
     live(8000); /* and stays so, though nobody else leads any more */
     replica_describe(leader->replica, &info);
     assert_true(info.fenced);
