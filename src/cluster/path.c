@@ -118,7 +118,7 @@ static void path_count(struct replica *replica, enum reading_verdict verdict)
     }
 }
 
-/* A reading that can't go on where it stands is begun anew. */
+/* A reading that can't go on where it stands is begun anew; but a leader writes what it lacks. */
 static void path_look(struct replica *replica, struct path *path, enum reading_verdict verdict)
 {
     int64_t most_ns = LOST_STALLS * replica->options.times.stall * NS_PER_MS;
@@ -127,7 +127,8 @@ static void path_look(struct replica *replica, struct path *path, enum reading_v
     if (verdict == READING_EARLY && path->early_ns == 0)
         path->early_ns = replica->now_ns;
     if (verdict == READING_LOST ||
-        (verdict == READING_EARLY && replica->now_ns - path->early_ns >= most_ns)) {
+        (verdict == READING_EARLY && replica->leading != LEADING &&
+         replica->now_ns - path->early_ns >= most_ns)) {
         path_misfit(path);
         path->lost = true;
     }
