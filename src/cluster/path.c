@@ -126,9 +126,8 @@ static void path_look(struct replica *replica, struct path *path, enum reading_v
         path->early_ns = 0;
     if (verdict == READING_EARLY && path->early_ns == 0)
         path->early_ns = replica->now_ns;
-    if (verdict == READING_LOST ||
-        (verdict == READING_EARLY && replica->leading != LEADING &&
-         replica->now_ns - path->early_ns >= most_ns)) {
+    if (verdict == READING_LOST || (verdict == READING_EARLY && replica->leading != LEADING &&
+                                    replica->now_ns - path->early_ns >= most_ns)) {
         path_misfit(path);
         path->lost = true;
     }
