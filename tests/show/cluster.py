@@ -44,6 +44,7 @@ SLOW_MACHINE = 180  # seconds within which what should come soon must come
 TRUTH_EVERY_S = 5  # between two looks: the simulator forgets old trades
 HEARTBEAT = "500ms"
 SILENCE_WINDOW_MS = 100  # less is not worth a note
+STARTS = 5  # of a node, on a machine that is late
 LATE_MAX = 10  # times that a node of a show may leave a Kafka that is only late
 
 
@@ -114,6 +115,16 @@ class Member:
 
     def start(self):
         return self.launch().ready()
+
+    def start_by_kafka(self):
+        """A follower whose log is what Kafka holds: where that is late, one begins by its peer,
+        with what comes from then on. Returns when it has a log."""
+        for _ in range(STARTS):
+            self.start().wait_stream()
+            if not self.node.logged(msg="mode", mode="follower-peer"):
+                return self
+            self.kill()
+        raise AssertionError(f"{self.name} began {STARTS} times by its peer:\n{self.log_tail()}")
 
     def kill(self):
         """kill -9; what it had in memory is gone."""

@@ -114,7 +114,7 @@ class Case:
             gone.may_end = gone.may_end or gone.member_name == self.cluster.follower.name
         self.cluster.follower.kill()
         self.audience.wait(lambda: client.seq >= target, "messages")
-        self.cluster.follower.start().wait_source("kafka")
+        self.cluster.follower.start_by_kafka().wait_source("kafka")
         new, = self.audience.join(self.cluster.follower, query=f"?batch=1&since={token}")
         self.audience.wait(lambda: new.seq is not None and new.seq >= target, "it goes on")
         if new.hellos[0][1]["resumed"] is not True:

@@ -265,7 +265,7 @@ class Moments:
         while time.monotonic() - oldest < max(TOKEN_AGES_S) + 5 and time.monotonic() < until:
             self.reference.wait_more(100)
         self.follower.kill()
-        self.follower.start().wait_stream()
+        self.follower.start_by_kafka()
         honoured = []
         for seconds in TOKEN_AGES_S:
             found = self.reference.token_before(seconds)
