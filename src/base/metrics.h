@@ -47,6 +47,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
     X(DUPLICATES, "duplicates_dropped_total", METRIC_COUNTER,                                      \
       "Trades that an exchange sent again, dropped")                                               \
     X(FENCED, "fenced_records_total", METRIC_COUNTER, "Records of an older epoch, dropped")        \
+    X(FENCED_ALARMS, "fenced_alarms_total", METRIC_COUNTER,                                        \
+      "Times that for 2 s all that came was of an older epoch")                                    \
     X(REPEATED, "repeated_records_total", METRIC_COUNTER, "Records already read, dropped")         \
     X(EARLY, "sequence_gaps_total", METRIC_COUNTER, "Records ahead of their turn, dropped")        \
     X(CARRIER_READ, "carrier_records_read_total", METRIC_COUNTER,                                  \

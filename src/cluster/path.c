@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 
+#define FENCED_MOST_MS 2000
 #define LOST_STALLS 2 /* a writer that finds a hole has filled it by then */
 
 void path_begin(struct replica *replica, struct path *path, const struct checkpoint *from)
@@ -118,6 +119,22 @@ static void path_count(struct replica *replica, enum reading_verdict verdict)
     }
 }
 
+/* A deposed leader goes on writing, and the one that deposed it does not: a person must look. */
+static void path_alarm(struct replica *replica, struct path *path, const struct record *record)
+{
+    if (path->fenced_ns == 0)
+        path->fenced_ns = replica->now_ns;
+    if (path->alarmed || replica->now_ns - path->fenced_ns < FENCED_MOST_MS * NS_PER_MS)
+        return;
+    path->alarmed = true;
+    metric_add(metric_series(METRIC_FENCED_ALARMS, ""), 1);
+    log_error(
+        "cluster", log_text("msg", "all that comes is of an older epoch, and dropped"),
+        log_int("epoch", record->epoch), log_int("newest", path->reading.epoch),
+        log_text("newest_by", path->leader),
+        log_text("hint", "a node that was deposed writes on, and the newest leader is silent"));
+}
+
 /* A reading that can't go on where it stands is begun anew; but a leader writes what it lacks. */
 static void path_look(struct replica *replica, struct path *path, enum reading_verdict verdict)
 {
@@ -143,8 +160,12 @@ void path_record(struct replica *replica, struct path *path, const struct record
     if (verdict != READING_FENCED && verdict != READING_FOREIGN)
         path_hear(replica, path); /* a deposed leader's writes are no sign of a leader */
     path_look(replica, path, verdict);
+    if (verdict == READING_FENCED)
+        path_alarm(replica, path, record);
     if (verdict != READING_ACCEPTED)
         return;
+    path->fenced_ns = 0;
+    path->alarmed = false;
     if (replica->shadow_path == path)
         shadow_record(replica, record);
     else if (strcmp(record->stream, journal_stream(replica->log)) == 0)

@@ -6,6 +6,8 @@
  */
 #include "cluster/nodes_fixture_test.h"
 
+#include "base/metrics.h"
+
 #include <stdio.h>
 
 /* What another node, which is not here, writes. */
@@ -335,6 +337,16 @@ static void what_is_fenced_comes_to_nobody(void **state)
     live(STEP_MS);
     assert_int_equal(last_of(follower), last + 1);
     assert_int_equal(journal_epoch_at(replica_journal(follower->replica), last + 1), epoch + 1);
+
+    const struct metric *alarms = metric_series(METRIC_FENCED_ALARMS, "");
+    int64_t before = metric_value(alarms);
+    for (int i = 0; i < 30; i++) { /* 3 s of nothing else */
+        foreign_record(epoch, last + 2 + i);
+        live(100);
+        assert_true(i > 18 || metric_value(alarms) == before);
+    }
+    assert_int_equal(metric_value(alarms), before + 2); /* once by each node, which both read it */
+    assert_int_equal(last_of(follower), last + 1);
 }
 
 /* The topic's head is gone, so nothing of it can be placed; who leads by the peer was deposed. */

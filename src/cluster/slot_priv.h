@@ -11,13 +11,15 @@
 /* One road by which the stream comes. */
 struct path {
     struct reading reading;
-    bool caught_up;   /* everything that was there when it began has been given */
-    bool joined;      /* the log is a prefix of it: what it accepts is appended */
-    bool unfit;       /* the log is no prefix of it */
-    bool lost;        /* its reading cannot go on: it must begin anew */
-    int64_t early_ns; /* since when it has only been early; 0: it was not */
-    bool heard;       /* ever, since it was attached or opened */
-    int64_t heard_ns; /* when a record or beacon came last */
+    bool caught_up;    /* everything that was there when it began has been given */
+    bool joined;       /* the log is a prefix of it: what it accepts is appended */
+    bool unfit;        /* the log is no prefix of it */
+    bool lost;         /* its reading cannot go on: it must begin anew */
+    int64_t early_ns;  /* since when it has only been early; 0: it was not */
+    int64_t fenced_ns; /* since when all that comes is of an older epoch; 0: it is not */
+    bool alarmed;      /* that was told */
+    bool heard;        /* ever, since it was attached or opened */
+    int64_t heard_ns;  /* when a record or beacon came last */
     int64_t barrier_position;
     int64_t believed; /* position from where on its states were taken, for the log or a shadow */
     int64_t newest;   /* epoch of anything that was read, also of what did not count */

@@ -329,11 +329,12 @@ int peers_check_token(const char *path, struct err *err)
 
 static int read_bearer(const char *path, char **ret_bearer, struct err *err)
 {
-    struct secret_file file;
-    struct slice token;
+    struct secret_file file = {0};
+    struct slice token = {0};
     int failed = read_token(path, &file, &token, err);
     if (failed != 0)
         return failed;
+    assert(token.data != NULL);
     *ret_bearer = memory_alloc(token.size + 1);
     memcpy(*ret_bearer, token.data, token.size);
     if (file.exposed)

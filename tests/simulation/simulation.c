@@ -81,15 +81,14 @@ struct outcome {
     struct silence leader, carrier; /* what failed, where one thing did */
 };
 
-static uint64_t seed_now;
+/* An assertion of the product has failed: the seed must be known. Written before, since little is
+ * allowed then. */
+static char last_words[80];
 
-/* An assertion of the product has failed: the seed must be known. */
 static void on_abort(int number)
 {
-    char text[80];
     (void)number;
-    int size = snprintf(text, sizeof text, "seed %llu: aborted\n", (unsigned long long)seed_now);
-    ssize_t written = write(STDERR_FILENO, text, (size_t)size);
+    ssize_t written = write(STDERR_FILENO, last_words, strlen(last_words));
     (void)written;
 }
 
@@ -163,7 +162,7 @@ static void run(struct world *world, const struct arguments *arguments, struct o
     for (uint64_t i = 0; i < arguments->schedules; i++) {
         uint64_t seed = arguments->again ? failed_once[i].seed : arguments->first + i;
         world->fierce = arguments->again ? failed_once[i].fierce : arguments->fierce;
-        seed_now = seed;
+        snprintf(last_words, sizeof last_words, "seed %llu: aborted\n", (unsigned long long)seed);
         if (!world_run(world, seed, arguments->trace))
             note_failure(outcome, world, seed);
         outcome->schedules++;

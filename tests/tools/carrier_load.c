@@ -197,7 +197,8 @@ static void summarize(struct load *load)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    qsort(load->latencies, load->latency_count, sizeof *load->latencies, by_size);
+    if (load->latency_count > 0)
+        qsort(load->latencies, load->latency_count, sizeof *load->latencies, by_size);
     printf("{\"made\":%lld,\"accepted\":%lld,\"repeated\":%lld,\"early\":%lld,\"fenced\":%lld,"
            "\"rewrites\":%lld,\"full\":%lld,\"down\":%lld,\"measured\":%zu,\"p50_us\":%d,"
            "\"p99_us\":%d,\"p999_us\":%d,\"resident_kib\":%ld}\n",
