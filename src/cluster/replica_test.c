@@ -554,6 +554,15 @@ static void time_that_was_not_lived_does_not_count(void **state)
     live(100);
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
     assert_same_logs();
+
+    /* Who slept for long and wakes without its carrier gives that time to come back. */
+    clock_ns += 60000 * NS_PER_MS;
+    fake_topic.silent = fake_topic.failed = true;
+    publish(leader);
+    live(2000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+    live(1500);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
 }
 
 int main(void)
