@@ -311,6 +311,8 @@ static void lead_write(struct replica *replica)
         if (readable && (!slot->writer.active || !writer_can_fill(slot) ||
                          belongs_to_others(replica, &slot->path)))
             lead_attach(replica, slot);
+        else if (readable)
+            slot->writer.judged = true;
     }
 }
 

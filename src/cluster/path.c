@@ -9,6 +9,7 @@
 
 void path_begin(struct replica *replica, struct path *path, const struct checkpoint *from)
 {
+    struct slot *slot = slot_of(replica, path);
     reading_begin(&path->reading, from);
     path->caught_up = false;
     path->joined = false;
@@ -17,6 +18,8 @@ void path_begin(struct replica *replica, struct path *path, const struct checkpo
     path->early_ns = 0;
     path->barrier_position = -1;
     path->believed = from->position;
+    if (slot != NULL)
+        slot->writer.judged = false;
     if (replica->shadow_path == path) {
         homecoming_stop(replica);
         shadow_drop(replica);

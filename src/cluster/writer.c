@@ -211,7 +211,7 @@ void writer_pump(struct slot *slot)
     struct replica *replica = slot->replica;
     struct writer *writer = &slot->writer;
     struct record record;
-    if (!writer->active || slot->state != CARRIER_UP)
+    if (!writer->active || !writer->judged || slot->state != CARRIER_UP)
         return;
     int64_t last = replica_written(replica), turn = writer->next + LIMIT_WINDOW;
     while (writer->next <= last && writer->next < turn && writer_has_room(slot)) {
@@ -230,6 +230,7 @@ void writer_start(struct slot *slot, int64_t next)
 {
     struct writer *writer = &slot->writer;
     writer->active = true;
+    writer->judged = true;
     writer->next = next;
     writer->barrier = slot->path.reading.epoch;
     writer->progress_ns = slot->replica->now_ns;

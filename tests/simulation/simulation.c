@@ -51,6 +51,8 @@ static const struct {
     {254467, false},
     /* The log had gone on with a newer epoch than its barrier's. */
     {495238, false},
+    /* Written to a carrier that had come back, before what it held by then was looked at. */
+    {30332, false},
     /* A leader's path that was early for long was no more its log's, and nothing was delivered. */
     {265235, true},
     /* The model's: beacons about lost places; P4 where a log starts over. */
