@@ -265,7 +265,7 @@ static void find_again(struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         struct slot *slot = &replica->slots[i];
-        if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up &&
+        if (slot_is_up(slot) && slot->path.caught_up &&
             (slot->path.lost || lacks_states(replica, &slot->path)))
             slot_begin_anew(slot);
     }

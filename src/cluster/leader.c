@@ -93,7 +93,7 @@ static void lead_fresh(struct replica *replica, const char *reason)
 static bool any_connected(const struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
-        if (replica->slots[i].carrier != NULL && replica->slots[i].state == CARRIER_UP)
+        if (slot_is_up(&replica->slots[i]))
             return true;
     return false;
 }
@@ -307,7 +307,7 @@ static void lead_write(struct replica *replica)
     }
     for (size_t i = 0; i < REPLICA_CARRIERS && replica->leading == LEADING; i++) {
         struct slot *slot = &replica->slots[i];
-        bool readable = slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up;
+        bool readable = slot_is_up(slot) && slot->path.caught_up;
         if (readable && (!slot->writer.active || !writer_can_fill(slot) ||
                          belongs_to_others(replica, &slot->path)))
             lead_attach(replica, slot);

@@ -111,14 +111,18 @@ static bool port_identify(void *context, const struct record *record,
     return true;
 }
 
+static void say(struct node *node, const char *type, const char *key, struct slice body)
+{
+    struct sequencer *sequencer = replica_sequencer(node->replica);
+    char *room = sequencer_reserve(sequencer, type, body.size);
+    assert_non_null(room);
+    memcpy(room, body.data, body.size);
+    assert_int_equal(sequencer_commit(sequencer, slice_of(key), body.size), CARRIER_TAKEN);
+}
+
 void say_gap(struct node *node)
 {
-    static const char body[] = "\"exchange\":\"x\",\"channel\":\"trade\"}";
-    struct sequencer *sequencer = replica_sequencer(node->replica);
-    char *room = sequencer_reserve(sequencer, "gap", sizeof body);
-    assert_non_null(room);
-    memcpy(room, body, sizeof body - 1);
-    assert_int_equal(sequencer_commit(sequencer, SLICE("x"), sizeof body - 1), CARRIER_TAKEN);
+    say(node, "gap", "x", SLICE("\"exchange\":\"x\",\"channel\":\"trade\"}"));
 }
 
 static void port_declare_gap(void *context, struct slice key, int64_t from_us, int64_t to_us)
@@ -236,12 +240,7 @@ int64_t last_of(const struct node *node)
 
 void publish(struct node *node)
 {
-    static const char body[] = "\"exchange\":\"x\",\"n\":1}";
-    struct sequencer *sequencer = replica_sequencer(node->replica);
-    char *room = sequencer_reserve(sequencer, "status", sizeof body);
-    assert_non_null(room);
-    memcpy(room, body, sizeof body - 1);
-    assert_int_equal(sequencer_commit(sequencer, SLICE("x"), sizeof body - 1), CARRIER_TAKEN);
+    say(node, "status", "x", SLICE("\"exchange\":\"x\",\"n\":1}"));
 }
 
 /* Returns when it was received. */
@@ -253,11 +252,7 @@ int64_t trade(struct node *node, const char *symbol, int id)
         snprintf(body, sizeof body, "\"exchange\":\"x\",\"symbol\":\"%s\",\"id\":%d,\"recv\":%lld}",
                  symbol, id, (long long)recv_us);
     snprintf(key, sizeof key, "x:%s", symbol);
-    struct sequencer *sequencer = replica_sequencer(node->replica);
-    char *room = sequencer_reserve(sequencer, "trade", (size_t)size);
-    assert_non_null(room);
-    memcpy(room, body, (size_t)size);
-    assert_int_equal(sequencer_commit(sequencer, slice_of(key), (size_t)size), CARRIER_TAKEN);
+    say(node, "trade", key, (struct slice){.data = body, .size = (size_t)size});
     return recv_us;
 }
 

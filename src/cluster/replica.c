@@ -103,7 +103,7 @@ bool replica_is_flushed(const struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         const struct slot *slot = &replica->slots[i];
-        if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->writer.active &&
+        if (slot_is_up(slot) && slot->writer.active &&
             slot->path.reading.seq < replica_written(replica))
             return false;
     }
@@ -145,7 +145,7 @@ struct slot *replica_slot(struct replica *replica, bool alive)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         struct slot *slot = &replica->slots[i];
-        if (slot->carrier != NULL && slot->state == CARRIER_UP && slot->path.caught_up &&
+        if (slot_is_up(slot) && slot->path.caught_up &&
             (!alive || path_is_alive(replica, &slot->path)))
             return slot;
     }
@@ -164,8 +164,7 @@ bool any_reading(const struct replica *replica)
 {
     for (size_t i = 0; i < REPLICA_CARRIERS; i++) {
         const struct slot *slot = &replica->slots[i];
-        if (slot->carrier != NULL && slot->state == CARRIER_UP && !slot->path.caught_up &&
-            path_is_alive(replica, &slot->path))
+        if (slot_is_up(slot) && !slot->path.caught_up && path_is_alive(replica, &slot->path))
             return true;
     }
     return false;

@@ -69,3 +69,8 @@ struct slot {
     int64_t restart_ns; /* when it was asked to, last; 0: never */
     int64_t healthy_ns; /* since when it has been fit to be gone up to; 0: it is not */
 };
+
+static inline bool slot_is_up(const struct slot *slot)
+{
+    return slot->carrier != NULL && slot->state == CARRIER_UP;
+}

@@ -23,19 +23,17 @@ static void replication_poll(void *context)
         waker_wake(replication->waker);
 }
 
-/* "" while it may lead, or follows because it shall. What a person must do is said to the end. */
+/* Of one that may not lead, and is configured to: what a person must do is said to the end. */
 static const char *why_deposed(struct replication *replication, const struct replica_info *info)
 {
     bool led = info->mode != REPLICA_ALONE && info->mode != REPLICA_STARTING;
-    replication->why[0] = '\0';
-    if (info->fenced)
-        snprintf(replication->why, sizeof replication->why,
-                 led ? "deposed by %.64s, which began epoch %lld: this node follows until it is "
-                       "restarted; let one node only have cluster.role: leader"
-                     : "deposed by %.64s, which began epoch %lld and does not lead: nobody does "
-                       "until this node is restarted, or that one is there",
-                 info->fenced_by[0] == '\0' ? "an unknown node" : info->fenced_by,
-                 (long long)info->fenced_epoch);
+    snprintf(replication->why, sizeof replication->why,
+             led ? "deposed by %.64s, which began epoch %lld: this node follows until it is "
+                   "restarted; let one node only have cluster.role: leader"
+                 : "deposed by %.64s, which began epoch %lld and does not lead: nobody does "
+                   "until this node is restarted, or that one is there",
+             info->fenced_by[0] == '\0' ? "an unknown node" : info->fenced_by,
+             (long long)info->fenced_epoch);
     return replication->why;
 }
 
