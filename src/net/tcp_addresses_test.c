@@ -74,6 +74,29 @@ static int listen_on(const char *address, uint16_t *port, int backlog)
     return fd;
 }
 
+/* A port that is free at all addresses of these tests: one that is at the first may be another
+ * program's at the next. */
+static uint16_t free_port(void)
+{
+    static const char *const addresses[] = {"127.0.0.5", "127.0.0.2", "127.0.0.3"};
+    for (int tries = 0; tries < 20; tries++) {
+        uint16_t port = 0;
+        bool is_free = true;
+        int fds[COUNT_OF(addresses)];
+        for (size_t i = 0; i < COUNT_OF(addresses); i++) {
+            fds[i] = listen_on(addresses[i], &port, 1);
+            is_free = is_free && fds[i] >= 0;
+        }
+        for (size_t i = 0; i < COUNT_OF(addresses); i++)
+            if (fds[i] >= 0)
+                close(fds[i]);
+        if (is_free)
+            return port;
+    }
+    fail_msg("no port is free at all addresses");
+    return 0;
+}
+
 struct hole {
     int fd, filler;
 };
@@ -146,7 +169,7 @@ static void test_black_hole_first(void **state)
     (void)state;
     if (!has_hosts)
         skip();
-    uint16_t port = 0;
+    uint16_t port = free_port();
     struct hole hole;
     int alive = listen_on("127.0.0.3", &port, 4);
     assert_true(hole_open(&hole, "127.0.0.2", port));
@@ -191,7 +214,7 @@ static void test_all_silent(void **state)
     (void)state;
     if (!has_hosts)
         skip();
-    uint16_t port = 0;
+    uint16_t port = free_port();
     struct hole holes[2];
     int fd = listen_on("127.0.0.5", &port, 4);
     assert_true(hole_open(&holes[0], "127.0.0.2", port));
