@@ -120,10 +120,12 @@ account()
     [ "$bad" -eq 0 ] || cases_that_failed "$name"
 }
 
-# Their names at once: who reads only the beginning of a long run shall find them.
+# Their names, or what a show says, at once: who reads only the beginning of a long run shall find
+# them.
 cases_that_failed()
 {
-    grep -aE '^(FAILED|ERROR) ' "$logs/$1.log" | head -n 10 | cut -c 1-400
+    grep -aoE '^(FAILED|ERROR|SUMMARY:) .*|^[A-Za-z]+Error: .*|"problems?": ?.*' "$logs/$1.log" |
+        head -n 10 | cut -c 1-400
 }
 
 # after JOB NAME...: the job, if the one that it builds upon went well; else it is a skipped one.

@@ -25,6 +25,8 @@ def seeds():
     yield seed("trade", trade, seq="7")
     yield seed("epoch", {"type": "epoch", "seq": 7, "epoch": 4, "node": "업비트"}, seq="7")
     yield seed("trade", compact(trade), seq="8")
+    yield seed("trade", {**trade, "exchange": ""}, seq="7")
+    yield seed("trade", {"type": "trade", "seq": 7, "exchange": ""}, seq="7")
     yield seed("barrier", barrier)
     yield seed("barrier", {**barrier, "start": 41, "more": [1, {"a": "\\\"}"}, None]})
     yield seed("barrier", json.dumps(barrier))

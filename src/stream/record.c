@@ -41,7 +41,7 @@ static bool make_key(struct slice exchange, struct slice symbol, char ret_key[LI
                      struct slice *ret)
 {
     size_t size = exchange.size + (symbol.size == 0 ? 0 : 1 + symbol.size);
-    if (size >= LIMIT_KEY)
+    if (exchange.size == 0 || size >= LIMIT_KEY)
         return false;
     memcpy(ret_key, exchange.data, exchange.size);
     if (symbol.size > 0) {

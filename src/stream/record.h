@@ -22,9 +22,10 @@ struct record {
 };
 
 /*
- * Type, seq and key from the head of a text; stream, epoch and text stay as they are. The key is
- * written to ret_key, which has LIMIT_KEY bytes, and the record points into both. False when the
- * text does not begin as ours do (stream/notes.h: note_read_number, what a number is).
+ * Type, seq and key from the head of a text; stream, epoch and text stay as they are. The key,
+ * which is never empty, is written to ret_key, which has LIMIT_KEY bytes, and the record points
+ * into both. False when the text does not begin as ours do (stream/notes.h: note_read_number, what
+ * a number is).
  */
 bool record_read_head(struct slice text, char ret_key[LIMIT_KEY],
                       struct record *ret_record) MUST_CHECK;

@@ -88,6 +88,8 @@ static void refuses_what_is_not_ours(void **state)
         "{\"type\":\"x\",\"seq\":99999999999999999999999999}",
         "{\"type\":\"a\\\"b\",\"seq\":1}",
         "{\"type\":\"x\",\"seq\":1,\"exchange\":\"upbit",
+        "{\"type\":\"x\",\"seq\":1,\"exchange\":\"\"}",
+        "{\"type\":\"x\",\"seq\":1,\"exchange\":\"\",\"symbol\":\"S\"}",
         "{\"type\":\"x\",\"seq\":1,\"exchange\":\"up\\u0062it\"}",
         "{\"type\":\"x\",\"seq\":1,\"exchange\":\"upbit\",\"symbol\":\"BTC",
     };
