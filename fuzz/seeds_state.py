@@ -53,6 +53,8 @@ def seeds():
             yield record + "\n" + text
             yield text + "\n" + record
             yield "\n".join((record, RECORDS[0], text, record, RECORDS[1], text))
+    yield "+ticker " + A + ',"recv":5,"last":"8","snapshot":true}'
+    yield "+book " + A + ',"recv":5,' + VOUCHED + LEVELS + ',"snapshot":true}'
     yield "\n".join(RECORDS)
     yield "\n".join(RECORDS) + "\n" + FULL
     yield "\n".join(RECORDS) + "\n" + state(9, (TICKER,), KEYS[:1])

@@ -282,18 +282,23 @@ bool keeper_install(struct keeper *keeper, const struct read_message *message,
     return true;
 }
 
+/* A snapshot's mark goes before the brace, once. */
+enum read_verdict keeper_read_record(struct keeper *keeper, const struct record *record,
+                                     struct read_message *ret_message)
+{
+    if (record->text.size == 0 || record->text.data[record->text.size - 1] != '}')
+        return READ_MALFORMED;
+    enum read_verdict verdict = message_read(record->text, keeper->scratch, ret_message);
+    return verdict == READ_EVENT && ret_message->snapshot ? READ_MALFORMED : verdict;
+}
+
 static void keeper_on_record(void *context, const struct record *record)
 {
     struct keeper *keeper = context;
     struct read_message message;
     if (keeper->heard_from == 0)
         keeper->heard_from = record->seq;
-    /* White space behind it is JSON, but nothing of ours: a snapshot's mark goes before the brace.
-     */
-    bool ends = record->text.size > 0 && record->text.data[record->text.size - 1] == '}';
-    enum read_verdict verdict =
-        ends ? message_read(record->text, keeper->scratch, &message) : READ_MALFORMED;
-    switch (verdict) {
+    switch (keeper_read_record(keeper, record, &message)) {
     case READ_EVENT:
         if (!keeper_keep(keeper, &message, record))
             metric_add(keeper->unreadable, 1);

@@ -69,6 +69,13 @@ struct entry_key {
     struct slice channel; /* of a status; empty: none */
 };
 
+/*
+ * What an accepted record says. Malformed as well: one that ends in white space, or that says of
+ * itself that it belongs to a snapshot; what is told of either would be no message of ours.
+ */
+enum read_verdict keeper_read_record(struct keeper *keeper, const struct record *record,
+                                     struct read_message *ret_message) MUST_CHECK;
+
 /* The message changes what it concerns. False: no room. */
 bool keeper_keep(struct keeper *keeper, const struct read_message *message,
                  const struct record *record);

@@ -312,8 +312,7 @@ static void read_again(struct keeper *keeper, struct pair *pair, int64_t after)
         bool is_epoch = slice_is(record.type, "epoch");
         if (!is_epoch && !slice_equal(record.key, (struct slice){.data = own, .size = size}))
             continue;
-        if (record.text.data[record.text.size - 1] != '}' ||
-            message_read(record.text, keeper->scratch, &message) != READ_EVENT)
+        if (keeper_read_record(keeper, &record, &message) != READ_EVENT)
             continue;
         if (!is_epoch)
             (void)keeper_keep(keeper, &message, &record); /* counted when it came */
