@@ -56,6 +56,18 @@ static void attach(struct world *world, struct client *client, int64_t next)
     client->start_over = false;
 }
 
+/* Trades up to this one came before its hello: to its node, or to who named the stream. A keeper
+ * that is not whole knows less than that one did, who did not say those again. TRADES_MAX: none is
+ * known, so the first one tells. */
+static int32_t base_of(const struct world *world, const struct client *client, uint32_t pair)
+{
+    int32_t highest = world->nodes[client->node].notebook->highest[pair];
+    int32_t begun = monitor_begun(world, client->stream, pair);
+    if (highest == 0 && begun == 0)
+        return TRADES_MAX;
+    return highest > begun ? highest : begun;
+}
+
 /* hello, with a snapshot: from here on, and nothing is promised of what was before. */
 static void greet_anew(struct world *world, struct client *client)
 {
@@ -75,9 +87,8 @@ static void greet_anew(struct world *world, struct client *client)
     client->chain = monitor_find(world, client->stream, client->epoch, client->seq);
     client->got = (struct notebook){0};
     memset(client->declared, 0, sizeof client->declared);
-    for (uint32_t pair = 0; pair < PAIRS; pair++) /* none yet: from the first one on */
-        client->base[pair] =
-            node->notebook->highest[pair] == 0 ? TRADES_MAX : node->notebook->highest[pair];
+    for (uint32_t pair = 0; pair < PAIRS; pair++)
+        client->base[pair] = base_of(world, client, pair);
     if (node->mode == REPLICA_ALONE) {
         client->stood_alone = true;
         memcpy(client->since_alone, client->base, sizeof client->base);

@@ -121,11 +121,31 @@ static enum carrier_result kafka_write(struct carrier *carrier, const struct rec
     return result;
 }
 
+/* ZooKeeper's transaction, which comes before a barrier: an epoch is given once, and to nobody
+ * whose election is over. Without it a broker that loses a barrier lets two nodes open one epoch.
+ */
+static bool is_granted(struct kafka *kafka, const struct barrier *barrier)
+{
+    struct node *node = kafka->node;
+    struct world *world = node->world;
+    if (!world->election || barrier->start >= 0 || node_leads(node))
+        return true;
+    if (!node->leads) {
+        node->follow_ms = world->now_ms;
+        return false;
+    }
+    if (barrier->epoch > world->zk_epoch)
+        world->zk_epoch = barrier->epoch;
+    return true;
+}
+
 static enum carrier_result kafka_write_barrier(struct carrier *carrier,
                                                const struct barrier *barrier)
 {
     struct kafka *kafka = (struct kafka *)carrier;
     struct item *item;
+    if (!is_granted(kafka, barrier))
+        return CARRIER_DOWN;
     enum carrier_result result = produce(carrier, &item);
     if (result != CARRIER_TAKEN)
         return result;

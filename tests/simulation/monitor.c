@@ -16,6 +16,7 @@ struct stream_names {
     char name[LIMIT_STREAM_ID];
     uint32_t *by_seq; /* the newest name of each seq; 0: none */
     int64_t capacity, highest;
+    int32_t begun[PAIRS]; /* the highest trade that was known to who named it; 0: none */
 };
 
 /* Accepted after the node had read a barrier of `barrier`: right only if it stands before that
@@ -83,12 +84,26 @@ uint16_t monitor_stream(struct world *world, const char *stream)
         names->capacity = SEQS_FIRST;
         names->by_seq = memory_array(SEQS_FIRST, sizeof names->by_seq[0]);
     }
+    memset(names->begun, 0, sizeof names->begun);
     return monitor->stream_count++;
 }
 
 const char *monitor_stream_name(const struct world *world, uint16_t stream)
 {
     return world->monitor->streams[stream].name;
+}
+
+void monitor_renamed(struct node *node)
+{
+    struct world *world = node->world;
+    uint16_t stream = monitor_stream(world, journal_stream(replica_journal(node->replica)));
+    memcpy(world->monitor->streams[stream].begun, node->notebook->highest,
+           sizeof node->notebook->highest);
+}
+
+int32_t monitor_begun(const struct world *world, uint16_t stream, uint32_t pair)
+{
+    return world->monitor->streams[stream].begun[pair];
 }
 
 uint32_t monitor_find(const struct world *world, uint16_t stream, int64_t epoch, int64_t seq)

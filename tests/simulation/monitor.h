@@ -25,6 +25,12 @@ void monitor_begin(struct monitor *monitor);
 uint16_t monitor_stream(struct world *world, const char *stream);
 const char *monitor_stream_name(const struct world *world, uint16_t stream);
 
+/* Its log goes on under another name. */
+void monitor_renamed(struct node *node);
+/* The highest trade of the pair that was known when the stream was named: its `hello` stands for
+ * those up to it. */
+int32_t monitor_begun(const struct world *world, uint16_t stream, uint32_t pair);
+
 /* Behind `before` (0: not known) came this record. Returns its name. */
 uint32_t monitor_name(struct world *world, const struct record *record, uint32_t before,
                       const char *who);

@@ -55,12 +55,16 @@ static const struct {
     {30332, false},
     /* A leader's path that was early for long was no more its log's, and nothing was delivered. */
     {265235, true},
-    /* The model's: beacons about lost places; P4 where a log starts over. */
+    /* The model's: beacons about lost places; P4 where a log starts over; what is owed where a
+     * keeper is not whole; an epoch that ZooKeeper would not have given twice. */
     {6612232, false},
     {156964, false},
     {299660, false},
     {25156, true},
     {91963, true},
+    {300204, true},
+    {538975, true},
+    {401783, true},
 };
 
 struct arguments {

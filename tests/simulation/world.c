@@ -134,6 +134,7 @@ static void port_renamed(void *context)
     struct node *node = context;
     node->world->counts->new_streams++;
     node->served = true;
+    monitor_renamed(node);
     clients_start_over(node->world, node->index);
 }
 
