@@ -22,6 +22,9 @@ static bool is_deposed(const struct replica *replica, const char *stream, int64_
         if (strcmp(replica->slots[i].path.reading.stream, stream) == 0 &&
             epoch < replica->slots[i].path.reading.epoch)
             return true;
+    if (replica->shadow != NULL && strcmp(journal_stream(replica->shadow), stream) == 0 &&
+        epoch < journal_barrier_epoch(replica->shadow))
+        return true;
     if (replica->mode == REPLICA_ALONE && strcmp(replica->left_stream, stream) == 0)
         return epoch < replica->left_epoch;
     return strcmp(journal_stream(replica->log), stream) == 0 &&
@@ -34,6 +37,15 @@ static bool is_sound(const struct peer_hello *hello)
            hello->epoch <= LIMIT_NUMBER;
 }
 
+/* It is deposed, and does not know it yet. */
+static void refuse_peer(struct replica *replica)
+{
+    replica_forget_peer(replica);
+    replica->refused_ns = replica->now_ns;
+}
+
+/* Where it resumes, it names the epoch of the record before: a newer one may open with the next. So
+ * it is heard, but does not count as a leader until then. */
 void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
 {
     struct path *peer = &replica->peer;
@@ -47,16 +59,19 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     if (replica->leading == LEADING || !is_sound(hello) ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
-    if (is_deposed(replica, from.stream, hello->epoch)) {
-        replica->refused_ns = replica->now_ns; /* it is deposed, and does not know it yet */
+    bool resumed = hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0;
+    bool deposed = is_deposed(replica, from.stream, hello->epoch);
+    if (deposed)
+        refuse_peer(replica);
+    if (deposed && !resumed)
         return;
-    }
     path_begin(replica, peer, &from);
     keep_text(peer->leader, sizeof peer->leader, hello->node);
     peer->heard = true;
     peer->heard_ns = replica->now_ns;
-    replica->peer_there = true;
-    if (hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0) {
+    replica->peer_linked = true;
+    replica->peer_there = !deposed;
+    if (resumed) {
         peer->joined = true;
         peer->caught_up = true;
     } else if (!shadow_is_ready(replica)) { /* whoever is there first */
@@ -102,7 +117,7 @@ void replica_peer_record(struct replica *replica, struct slice text)
     char key[LIMIT_KEY];
     struct record record = {.text = text};
     replica_peer_alive(replica);
-    if (!replica->peer_there || !record_read_head(text, key, &record))
+    if (!replica->peer_linked || !record_read_head(text, key, &record))
         return;
     if (slice_is(record.type, "epoch")) {
         struct barrier barrier = {.stream = peer->reading.stream,
@@ -115,6 +130,12 @@ void replica_peer_record(struct replica *replica, struct slice text)
     }
     record.stream = peer->reading.stream;
     record.epoch = peer->reading.epoch;
+    if (is_deposed(replica, record.stream, record.epoch)) {
+        refuse_peer(replica);
+        return;
+    }
+    replica->peer_there = true;
+    replica->refused_ns = 0;
     path_record(replica, peer, &record);
 }
 
@@ -125,7 +146,7 @@ void replica_peer_alive(struct replica *replica)
 
 void replica_peer_lost(struct replica *replica, const char *reason)
 {
-    if (replica->peer_there)
+    if (replica->peer_linked)
         log_info("cluster", log_text("msg", "the link to the leader is gone"),
                  log_text("reason", reason));
     replica_forget_peer(replica);

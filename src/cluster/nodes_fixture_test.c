@@ -279,3 +279,56 @@ void make_pair(void)
     live(100);
     assert_same_logs();
 }
+
+/* ---- what others say ---- */
+
+void foreign_barrier(int64_t epoch)
+{
+    struct fake_item item = {.kind = ITEM_BARRIER, .epoch = epoch, .start = -1};
+    snprintf(item.stream, sizeof item.stream, "%s",
+             journal_stream(replica_journal(nodes[0].replica)));
+    snprintf(item.writer, sizeof item.writer, "another");
+    (void)fake_put(&item);
+}
+
+void foreign_record(int64_t epoch, int64_t seq)
+{
+    struct fake_item item = {.kind = ITEM_RECORD, .epoch = epoch, .seq = seq};
+    snprintf(item.stream, sizeof item.stream, "%s",
+             journal_stream(replica_journal(nodes[0].replica)));
+    snprintf(item.text, sizeof item.text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"y\"}",
+             (long long)seq);
+    (void)fake_put(&item);
+}
+
+void hello(struct node *node, const char *stream, int64_t epoch, int64_t next)
+{
+    replica_peer_hello(
+        node->replica,
+        &(struct peer_hello){
+            .stream = stream, .node = "node-1", .epoch = epoch, .next = next, .resumed = true});
+}
+
+void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next)
+{
+    replica_peer_hello(
+        node->replica,
+        &(struct peer_hello){.stream = stream, .node = "node-1", .epoch = epoch, .next = next});
+    replica_peer_snapshot_end(node->replica, next - 1);
+}
+
+void hear(struct node *node, int64_t seq)
+{
+    char text[128] = {0};
+    snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
+             (long long)seq);
+    replica_peer_record(node->replica, slice_of(text));
+}
+
+void hear_epoch(struct node *node, int64_t seq, int64_t epoch)
+{
+    char text[128] = {0};
+    snprintf(text, sizeof text, "{\"type\":\"epoch\",\"seq\":%lld,\"epoch\":%lld}", (long long)seq,
+             (long long)epoch);
+    replica_peer_record(node->replica, slice_of(text));
+}

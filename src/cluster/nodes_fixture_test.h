@@ -54,3 +54,13 @@ void say_gap(struct node *node);
 int64_t trade(struct node *node, const char *symbol, int id); /* returns when it was received */
 
 void assert_same_logs(void);
+
+/* What another node, which is not here, writes into the topic, in the first one's stream. */
+void foreign_barrier(int64_t epoch);
+void foreign_record(int64_t epoch, int64_t seq);
+
+/* What the link to a leader brings: a hello that resumes, one with a snapshot; its records. */
+void hello(struct node *node, const char *stream, int64_t epoch, int64_t next);
+void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next);
+void hear(struct node *node, int64_t seq);
+void hear_epoch(struct node *node, int64_t seq, int64_t epoch);

@@ -197,10 +197,20 @@ static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
         journal_barrier(replica->log, stream, epoch);
 }
 
+/* Nor does a shadow take it from the peer. (One that is filled by a carrier comes to the barrier
+ * itself.) */
+static void shadow_fence(struct replica *replica, const struct path *path,
+                         const struct barrier *barrier)
+{
+    if (replica->shadow_path == &replica->peer && path != &replica->peer)
+        journal_barrier(replica->shadow, barrier->stream, barrier->epoch);
+}
+
 bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier)
 {
     if (barrier->epoch > path->newest)
         path->newest = barrier->epoch;
+    shadow_fence(replica, path, barrier);
     if (!reading_barrier(&path->reading, barrier)) {
         if (strcmp(path->reading.stream, barrier->stream) != 0) /* where it stands, is unknown */
             journal_barrier(replica->log, barrier->stream, barrier->epoch);

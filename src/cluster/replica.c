@@ -219,6 +219,7 @@ void replica_want_peer(struct replica *replica, bool with_token)
 
 void replica_forget_peer(struct replica *replica)
 {
+    replica->peer_linked = false;
     replica->peer_there = false;
     replica->peer.joined = false;
     replica->refused_ns = 0;

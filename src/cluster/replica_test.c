@@ -10,52 +10,6 @@
 
 #include <stdio.h>
 
-/* What another node, which is not here, writes. */
-static void foreign_barrier(int64_t epoch)
-{
-    struct fake_item item = {.kind = ITEM_BARRIER, .epoch = epoch, .start = -1};
-    snprintf(item.stream, sizeof item.stream, "%s",
-             journal_stream(replica_journal(nodes[0].replica)));
-    snprintf(item.writer, sizeof item.writer, "another");
-    (void)fake_put(&item);
-}
-
-static void foreign_record(int64_t epoch, int64_t seq)
-{
-    struct fake_item item = {.kind = ITEM_RECORD, .epoch = epoch, .seq = seq};
-    snprintf(item.stream, sizeof item.stream, "%s",
-             journal_stream(replica_journal(nodes[0].replica)));
-    snprintf(item.text, sizeof item.text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"y\"}",
-             (long long)seq);
-    (void)fake_put(&item);
-}
-
-/* ---- what the link to a leader brings ---- */
-
-static void hello(struct node *node, const char *stream, int64_t epoch, int64_t next)
-{
-    replica_peer_hello(
-        node->replica,
-        &(struct peer_hello){
-            .stream = stream, .node = "node-1", .epoch = epoch, .next = next, .resumed = true});
-}
-
-static void say(struct node *node, int64_t seq)
-{
-    char text[128] = {0};
-    snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
-             (long long)seq);
-    replica_peer_record(node->replica, slice_of(text));
-}
-
-static void say_epoch(struct node *node, int64_t seq, int64_t epoch)
-{
-    char text[128] = {0};
-    snprintf(text, sizeof text, "{\"type\":\"epoch\",\"seq\":%lld,\"epoch\":%lld}", (long long)seq,
-             (long long)epoch);
-    replica_peer_record(node->replica, slice_of(text));
-}
-
 /* ---- the leader ---- */
 
 static void a_leader_without_carrier_delivers_at_once(void **state)
@@ -239,30 +193,6 @@ static void what_was_pending_and_is_dropped_is_collected_again(void **state)
     assert_int_equal(leader->collected, 2);
 }
 
-/* Its own barrier comes late, and older than what it has heard by then. */
-static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
-{
-    struct node *follower = *state;
-    struct replica_info info;
-    follower++;
-    make_pair();
-    const struct journal *log = replica_journal(follower->replica);
-    int64_t last = last_of(follower), epoch = journal_epoch(log);
-    fake_topic.silent = true;
-    live(1200);
-    hello(follower, journal_stream(log), epoch, last + 1);
-    replica_lead(follower->replica, 0);
-    live(STEP_MS);
-    say_epoch(follower, last + 1, epoch + 2);
-    assert_int_equal(last_of(follower), last + 1);
-    fake_topic.silent = false;
-    live(100);
-    replica_describe(follower->replica, &info);
-    assert_false(info.leader);
-    assert_true(info.fenced);
-    assert_int_equal(last_of(follower), last + 1);
-}
-
 /* Direct, while the topic has lost its head: of what is there nothing has a place. */
 static void a_leader_is_deposed_by_a_barrier_that_it_cannot_place(void **state)
 {
@@ -349,31 +279,6 @@ static void what_is_fenced_comes_to_nobody(void **state)
     assert_int_equal(last_of(follower), last + 1);
 }
 
-/* The topic's head is gone, so nothing of it can be placed; who leads by the peer was deposed. */
-static void a_barrier_that_cannot_be_placed_fences_the_peer(void **state)
-{
-    struct node *follower = *state;
-    follower++;
-    make_pair();
-    const struct journal *log = replica_journal(follower->replica);
-    const struct carrier_reader *reader = &follower->fake.reader;
-    int64_t last = last_of(follower), epoch = journal_epoch(log);
-    fake_topic.silent = true;
-    live(1200);
-    hello(follower, journal_stream(log), epoch, last + 1);
-    say(follower, last + 1);
-    assert_int_equal(last_of(follower), last + 1);
-    reader->began(reader->context, &(struct checkpoint){.position = 7});
-    reader->barrier(reader->context, &(struct barrier){.stream = journal_stream(log),
-                                                       .epoch = epoch + 1,
-                                                       .start = -1,
-                                                       .writer = "another",
-                                                       .node = "another",
-                                                       .position = 7});
-    say(follower, last + 2);
-    assert_int_equal(last_of(follower), last + 1);
-}
-
 /* It was written before the topic lost its end, and came into it after that. */
 static void a_state_ahead_of_its_reading_tells_nothing(void **state)
 {
@@ -441,71 +346,6 @@ static void states_from_before_it_joined_make_no_log_whole(void **state)
 static void states_from_where_it_joined_make_it_whole(void **state)
 {
     assert_true(goes_on_by_states_from((struct node *)*state + 1, 0));
-}
-
-static void behind_a_silent_carrier_it_asks_the_leader(void **state)
-{
-    struct node *follower = *state;
-    char expected[LIMIT_STREAM_ID + 48];
-    follower++;
-    make_pair();
-    const struct journal *log = replica_journal(follower->replica);
-    int64_t last = last_of(follower), epoch = journal_epoch(log);
-    fake_topic.silent = true;
-    live(900);
-    assert_false(follower->peer_open);
-    live(300);
-    assert_true(follower->peer_open);
-    snprintf(expected, sizeof expected, "%s.%lld.%lld", journal_stream(log), (long long)epoch,
-             (long long)last);
-    assert_string_equal(follower->since, expected);
-    hello(follower, journal_stream(log), epoch, last + 1);
-    live(STEP_MS);
-    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
-    assert_string_equal(source_of(follower), "peer");
-    say(follower, last + 1);
-    assert_int_equal(last_of(follower), last + 1);
-}
-
-/* What it says after that is of its own epoch, whatever the one before it on the link was. */
-static void a_deposed_leader_is_left_and_another_looked_for(void **state)
-{
-    struct node *follower = *state;
-    follower++;
-    make_pair();
-    const struct journal *log = replica_journal(follower->replica);
-    int64_t last = last_of(follower), epoch = journal_epoch(log);
-    fake_topic.silent = true;
-    live(1200);
-    hello(follower, journal_stream(log), epoch, last + 1);
-    say(follower, last + 1);
-    assert_int_equal(last_of(follower), last + 1);
-    hello(follower, journal_stream(log), epoch - 1, last + 2);
-    say(follower, last + 2);
-    assert_int_equal(last_of(follower), last + 1);
-    follower->peer_open = false;
-    live(1900);
-    assert_false(follower->peer_open);
-    live(300);
-    assert_true(follower->peer_open); /* anew */
-    hello(follower, journal_stream(log), epoch, last + 2);
-    say(follower, last + 2);
-    assert_int_equal(last_of(follower), last + 2);
-}
-
-static void a_hello_that_cannot_be_is_not_believed(void **state)
-{
-    struct node *follower = *state;
-    live(3000);
-    assert_true(follower->peer_open);
-    hello(follower, "tw-1", 1, INT64_MAX);
-    hello(follower, "tw-1", INT64_MAX, 1);
-    hello(follower, "tw-1", 1, 0);
-    hello(follower, "a-name-that-is-longer-than-a-stream-id-may-be", 1, 1);
-    replica_peer_snapshot_end(follower->replica, 0);
-    live(STEP_MS);
-    assert_int_equal(follower->taken, 0);
-    assert_int_equal(mode_of(follower), REPLICA_STARTING);
 }
 
 /* ---- time ---- */
@@ -578,18 +418,13 @@ int main(void)
         TEST(a_newer_barrier_deposes_it),
         TEST(it_leaves_without_collecting),
         TEST(what_was_pending_and_is_dropped_is_collected_again),
-        TEST(who_hears_of_a_newer_leader_by_the_peer_does_not_lead),
         TEST(a_follower_serves_what_it_reads),
         TEST(a_fork_starts_it_over),
         TEST(what_is_fenced_comes_to_nobody),
-        TEST(a_barrier_that_cannot_be_placed_fences_the_peer),
         TEST(a_state_ahead_of_its_reading_tells_nothing),
         TEST(a_leader_is_deposed_by_a_barrier_that_it_cannot_place),
         TEST(states_from_before_it_joined_make_no_log_whole),
         TEST(states_from_where_it_joined_make_it_whole),
-        TEST(behind_a_silent_carrier_it_asks_the_leader),
-        TEST(a_deposed_leader_is_left_and_another_looked_for),
-        TEST(a_hello_that_cannot_be_is_not_believed),
         TEST(reading_may_take_its_time),
         TEST(time_that_was_not_lived_does_not_count),
     };

@@ -68,6 +68,8 @@ static bool shadow_is_log(const struct replica *replica)
     int64_t both = last < other ? last : other;
     if (last > other && journal_epoch_at(log, other + 1) < replica->shadow_path->reading.epoch)
         return false; /* what the log has beyond came too late to count */
+    if (other > last && journal_epoch_at(shadow, last + 1) < journal_barrier_epoch(log))
+        return false; /* what it lacks is fenced by now: it can only have it by starting over */
     int64_t epoch = journal_epoch_at(log, both);
     return epoch != 0 && epoch == journal_epoch_at(shadow, both);
 }

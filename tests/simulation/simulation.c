@@ -43,6 +43,13 @@ static const struct {
     {44635, true},
     {84056, true},
     {114952, true},
+    /* Nor one that was read while the peer filled a shadow; a log that lacked what it fenced waited
+     * for it for ever. */
+    {304570, true},
+    {521420, true},
+    {432842, true},
+    /* A leader's link was refused, for the epoch before its own. */
+    {307747, true},
     /* A state ahead of its reading was believed, or its beacon where the states were not. */
     {294936, false},
     {61389, true},
