@@ -54,15 +54,14 @@ struct replica {
     struct slot slots[REPLICA_CARRIERS];
     struct path peer;
     int64_t woken_ns, stopped_ns; /* when it had been stopped for a while, 0: never; for how long */
-    int64_t
-        refused_ns;   /* since when the link's leader is a deposed one, by what it said; 0: none */
-    bool peer_wanted; /* a link is looked for */
-    bool peer_linked; /* it has said hello */
-    bool peer_there;  /* and comes from a leader, as far as is known */
-    bool leaving;     /* see replica_leave */
-    bool served, writing;     /* the log was ever taken or named; the sequencer may write */
-    bool collecting, collect; /* so it is, and so it shall be at the end of the tick */
-    bool changed;             /* told at the end of the tick */
+    int64_t refused_ns;           /* since when the link is to one who was deposed; 0: it is not */
+    bool peer_wanted;             /* a link is looked for */
+    bool peer_linked;             /* it has said hello */
+    bool peer_there;              /* and comes from a leader, as far as is known */
+    bool leaving;                 /* see replica_leave */
+    bool served, writing;         /* the log was ever taken or named; the sequencer may write */
+    bool collecting, collect;     /* so it is, and so it shall be at the end of the tick */
+    bool changed;                 /* told at the end of the tick */
     enum replica_mode mode;
     enum leading leading;
 
