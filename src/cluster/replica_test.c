@@ -162,6 +162,50 @@ static void a_newer_barrier_deposes_it(void **state)
     assert_false(info.leader);
 }
 
+static size_t records_in_topic(int64_t epoch)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < fake_topic.count; i++)
+        count += fake_topic.items[i].kind == ITEM_RECORD && fake_topic.items[i].epoch == epoch;
+    return count;
+}
+
+/* The topic has lost everything, and another node finds it before this one. */
+static void who_returns_writes_nothing_before_its_own_barrier_is_back(void **state)
+{
+    struct node *leader = *state;
+    struct replica_info info;
+    make_pair();
+    int64_t epoch = journal_epoch(replica_journal(leader->replica));
+    fake_topic.count = 0;
+    (void)fake_carrier_kind.poll(&leader->fake.carrier); /* it has looked: nothing is there */
+    foreign_barrier(epoch);
+    fake_topic.items[0].start = 0;
+    replica_tick(leader->replica);
+    assert_in_range(fake_topic.count, 2, FAKE_ITEMS); /* with its own, the second */
+    assert_int_equal(records_in_topic(epoch), 0);
+    live(STEP_MS);
+    replica_describe(leader->replica, &info);
+    assert_true(info.fenced);
+    assert_int_equal(records_in_topic(epoch), 0);
+}
+
+static void who_returns_writes_everything_behind_its_own_barrier(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    fake_topic.count = 0;
+    fake_topic.losing = true; /* the first barrier is lost as well */
+    live(100);
+    fake_topic.losing = false;
+    publish(leader);
+    live(2000);
+    assert_int_equal(fake_topic.items[0].kind, ITEM_BARRIER);
+    assert_int_equal(records_in_topic(journal_epoch(replica_journal(leader->replica))),
+                     last_of(leader));
+    assert_same_logs();
+}
+
 static void it_leaves_without_collecting(void **state)
 {
     struct node *leader = *state;
@@ -416,6 +460,8 @@ int main(void)
         TEST(what_falls_out_of_the_log_is_told_before_it_costs_the_stream),
         TEST(what_was_lost_is_written_again_in_order),
         TEST(a_newer_barrier_deposes_it),
+        TEST(who_returns_writes_nothing_before_its_own_barrier_is_back),
+        TEST(who_returns_writes_everything_behind_its_own_barrier),
         TEST(it_leaves_without_collecting),
         TEST(what_was_pending_and_is_dropped_is_collected_again),
         TEST(a_follower_serves_what_it_reads),

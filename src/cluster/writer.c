@@ -200,6 +200,15 @@ static bool write_barrier_of(struct slot *slot, const struct record *record)
     return true;
 }
 
+/* An epoch is whose barrier of it is the first: until ours has come back nothing of ours goes
+ * there, where it would count as the owner's. What others wrote is copied as it is. */
+static bool waits_for_barrier(const struct slot *slot, int64_t epoch)
+{
+    const struct replica *replica = slot->replica;
+    return replica->leading == LEADING && epoch == replica->epoch &&
+           slot->path.reading.epoch < epoch;
+}
+
 static bool writer_has_room(const struct slot *slot)
 {
     return slot->writer.next - slot->path.reading.seq <= LIMIT_WINDOW ||
@@ -217,8 +226,10 @@ void writer_pump(struct slot *slot)
     while (writer->next <= last && writer->next < turn && writer_has_room(slot)) {
         if (!read_own(replica, &writer->place, writer->next, &record))
             return; /* it fell out of the log: writer_can_fill says so */
-        bool taken = record.epoch <= writer->barrier || write_barrier_of(slot, &record);
-        if (!taken || slot->carrier->kind->write(slot->carrier, &record) != CARRIER_TAKEN)
+        if (record.epoch > writer->barrier && !write_barrier_of(slot, &record))
+            return;
+        if (waits_for_barrier(slot, record.epoch) ||
+            slot->carrier->kind->write(slot->carrier, &record) != CARRIER_TAKEN)
             return;
         writer->next++;
     }
@@ -312,6 +323,7 @@ void writer_tick(struct slot *slot)
     if (!writer->active || slot->state != CARRIER_UP || !slot->path.caught_up)
         return;
     bool owed = writer->next - 1 > slot->path.reading.seq ||
+                writer->barrier > slot->path.reading.epoch ||
                 strcmp(slot->path.reading.stream, journal_stream(replica->log)) != 0;
     if (!owed)
         writer->progress_ns = replica->now_ns;
