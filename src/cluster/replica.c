@@ -112,6 +112,14 @@ bool replica_is_flushed(const struct replica *replica)
 
 /* ---- carriers ---- */
 
+/* A follower's source changes with it at once, its mode when something else feeds the log. */
+static void tell_source(struct replica *replica, const struct slot *slot, const char *reason)
+{
+    if (replica->mode == REPLICA_FOLLOWER_CARRIER && replica->home == slot)
+        replica->reason = reason;
+    replica->changed = true;
+}
+
 void replica_attach(struct replica *replica, size_t index, struct carrier *carrier)
 {
     struct slot *slot = &replica->slots[index];
@@ -124,6 +132,7 @@ void replica_attach(struct replica *replica, size_t index, struct carrier *carri
     slot->healthy_ns = 0;
     slot->writer = (struct writer){0};
     slot->path = (struct path){.barrier_position = -1};
+    tell_source(replica, slot, "the carrier is used again");
 }
 
 void replica_detach(struct replica *replica, size_t index)
@@ -138,7 +147,7 @@ void replica_detach(struct replica *replica, size_t index)
     }
     slot->carrier = NULL;
     slot->path = (struct path){.barrier_position = -1};
-    replica->changed = true;
+    tell_source(replica, slot, "the carrier is not used any more");
 }
 
 struct slot *replica_slot(struct replica *replica, bool alive)

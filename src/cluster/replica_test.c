@@ -275,6 +275,29 @@ static void a_follower_serves_what_it_reads(void **state)
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
 }
 
+static const char *reason_of(const struct node *node)
+{
+    struct replica_info info;
+    replica_describe(node->replica, &info);
+    return info.reason;
+}
+
+static void a_follower_says_why_its_carrier_is_no_source(void **state)
+{
+    struct node *follower = *state;
+    follower++;
+    make_pair();
+    replica_detach(follower->replica, 0);
+    follower->attached = false;
+    assert_string_equal(source_of(follower), "peer");
+    assert_string_equal(reason_of(follower), "the carrier is not used any more");
+    node_attach(follower);
+    assert_string_equal(source_of(follower), "kafka");
+    assert_string_equal(reason_of(follower), "the carrier is used again");
+    live(3000);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
+}
+
 /* Its log has what the topic lost, and the topic goes on otherwise: no prefix, so it starts over.
  */
 static void a_fork_starts_it_over(void **state)
@@ -465,6 +488,7 @@ int main(void)
         TEST(it_leaves_without_collecting),
         TEST(what_was_pending_and_is_dropped_is_collected_again),
         TEST(a_follower_serves_what_it_reads),
+        TEST(a_follower_says_why_its_carrier_is_no_source),
         TEST(a_fork_starts_it_over),
         TEST(what_is_fenced_comes_to_nobody),
         TEST(a_state_ahead_of_its_reading_tells_nothing),
