@@ -94,15 +94,15 @@ struct outcome {
     struct silence leader, carrier; /* what failed, where one thing did */
 };
 
-/* An assertion of the product has failed: the seed must be known. Written before, since little is
+/* The product has ended the process: the seed must be known. Written before, since little is
  * allowed then. */
 static char last_words[80];
 
-static void on_abort(int number)
+static void on_end(int number)
 {
-    (void)number;
     ssize_t written = write(STDERR_FILENO, last_words, strlen(last_words));
     (void)written;
+    signal(number, SIG_DFL); /* and as it was meant */
 }
 
 static uint64_t number(const char *text)
@@ -266,7 +266,8 @@ int main(int argc, char **argv)
     struct arguments arguments = read_arguments(argv);
     struct outcome outcome = {.began_ns = clock_monotonic_ns()};
     log_configure(arguments.trace ? LOG_INFO : (enum log_level)(LOG_ERROR + 1), LOG_LOGFMT);
-    signal(SIGABRT, on_abort);
+    signal(SIGABRT, on_end);
+    signal(SIGSEGV, on_end);
     mallopt(M_MMAP_THRESHOLD, 256 * KIBIBYTE); /* logs come as zeroed pages, most never touched */
     struct world *world = world_create();
     run(world, &arguments, &outcome);

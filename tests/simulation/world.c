@@ -269,6 +269,7 @@ void node_start(struct node *node)
     node->books[0] = (struct notebook){0};
     node->notebook = &node->books[0];
     node->shadow = NULL;
+    node->shadow_journal = NULL;
     node->collector.on = false;
     node->link = (struct link){.generation = node->link.generation + 1};
     memset(node->barrier, 0, sizeof node->barrier);
