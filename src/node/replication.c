@@ -294,8 +294,10 @@ static void reload_kafka(struct replication *replication)
 {
     struct err *err = &replication->kafka_error;
     *err = (struct err){0};
-    if (reopen_kafka(replication, err) == 0)
+    if (reopen_kafka(replication, err) == 0) {
+        log_info("node", log_text("msg", "reloaded"), log_text("what", "kafka"));
         return;
+    }
     replication->kafka_failed_us = clock_wall_us();
     log_error("node",
               log_text("msg", replication->kafka == NULL
@@ -304,9 +306,16 @@ static void reload_kafka(struct replication *replication)
               log_text("error", err->text));
 }
 
+/* A password is changed in its file, under the same name; what failed last may do now. */
+static bool kafka_is_outdated(const struct replication *replication)
+{
+    return replication->options.settings->kafka.enabled &&
+           (replication->kafka_error.code != 0 || kafka_password_differs(replication));
+}
+
 void replication_reload(struct replication *replication, const struct settings_reload *reload)
 {
-    if (!settings_reload_has(reload, "kafka."))
+    if (!settings_reload_has(reload, "kafka.") && !kafka_is_outdated(replication))
         return;
     reload_kafka(replication);
     replica_tick(replication->replica);

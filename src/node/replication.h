@@ -38,7 +38,8 @@ int replication_start(struct replication *replication, struct err *err) MUST_CHE
 void replication_leave(struct replication *replication);
 bool replication_is_flushed(const struct replication *replication);
 
-/* Takes over what has changed in the settings: carriers are closed and opened. */
+/* Takes over what has changed in the settings, or in kafka.password_file: carriers are closed and
+ * opened. */
 void replication_reload(struct replication *replication, const struct settings_reload *reload);
 
 /* Valid for its whole life. */

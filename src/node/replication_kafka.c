@@ -21,10 +21,12 @@ static void kafka_wake(void *context)
 }
 
 /* The file's only line, without what ends it; no path: "". */
-static int read_password(const char *path, char *out, size_t out_size, struct err *err)
+static int read_password(const char *path, char *out, size_t out_size, bool *ret_exposed,
+                         struct err *err)
 {
     struct secret_file file = {0};
     *out = '\0';
+    *ret_exposed = false;
     if (path[0] == '\0')
         return 0;
     int result = secret_file_read(path, PASSWORD_MAX, &file, err);
@@ -37,6 +39,7 @@ static int read_password(const char *path, char *out, size_t out_size, struct er
         memchr(text.data, '\n', text.size) != NULL)
         result =
             err_set(err, -EINVAL, "kafka.password_file: %s: expected one line, the password", path);
+    *ret_exposed = file.exposed;
     secret_file_release(&file);
     return result;
 }
@@ -70,18 +73,47 @@ static int open_with(struct replication *replication, const char *password, stru
 int kafka_check(const struct settings *settings, struct err *err)
 {
     char password[PASSWORD_MAX];
-    int result = read_password(settings->kafka.password_file, password, sizeof password, err);
+    bool exposed;
+    int result =
+        read_password(settings->kafka.password_file, password, sizeof password, &exposed, err);
     explicit_bzero(password, sizeof password);
     return result < 0 ? result : 0;
 }
 
-int kafka_open(struct replication *replication, struct err *err)
+bool kafka_password_differs(const struct replication *replication)
 {
     char password[PASSWORD_MAX];
+    bool exposed;
+    struct err err;
     int result = read_password(replication->options.settings->kafka.password_file, password,
-                               sizeof password, err);
+                               sizeof password, &exposed, &err);
+    bool differs = result < 0 || replication->kafka_password == NULL ||
+                   strcmp(password, replication->kafka_password) != 0;
+    explicit_bzero(password, sizeof password);
+    return differs;
+}
+
+static void forget_password(struct replication *replication)
+{
+    if (replication->kafka_password != NULL)
+        explicit_bzero(replication->kafka_password, strlen(replication->kafka_password));
+    memory_free(replication->kafka_password);
+    replication->kafka_password = NULL;
+}
+
+int kafka_open(struct replication *replication, struct err *err)
+{
+    const char *path = replication->options.settings->kafka.password_file;
+    char password[PASSWORD_MAX];
+    bool exposed;
+    int result = read_password(path, password, sizeof password, &exposed, err);
     if (result == 0)
         result = open_with(replication, password, err);
+    if (result == 0 && exposed)
+        log_warn("node", log_text("msg", "every user of this machine may read the password"),
+                 log_text("file", path));
+    if (result == 0)
+        replication->kafka_password = memory_copy_text(password);
     explicit_bzero(password, sizeof password);
     return result < 0 ? result : 0;
 }
@@ -93,6 +125,7 @@ void kafka_close(struct replication *replication)
     replica_detach(replication->replica, KAFKA_INDEX);
     replication->kafka->kind->close(replication->kafka);
     replication->kafka = NULL;
+    forget_password(replication);
 }
 
 void kafka_settle(void)

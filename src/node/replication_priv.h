@@ -19,6 +19,7 @@ struct replication {
     struct keeper *shadow_keeper;   /* owned, while there is a shadow; else NULL */
     struct journal *shadow_journal; /* the replica's */
     struct carrier *kafka;          /* NULL: not enabled, or see kafka_error */
+    char *kafka_password;           /* owned: what it was opened with, "" for none; NULL as kafka */
     struct err kafka_error;         /* why it could not be opened, at the last reload */
     int64_t kafka_failed_us;        /* when, wall time */
     struct waker *waker;            /* a carrier has something */
@@ -59,6 +60,8 @@ struct peer_reader replication_peer_reader(struct replication *replication);
 
 /* Whether kafka.password_file, if there is one, can be read and holds a password. */
 int kafka_check(const struct settings *settings, struct err *err) MUST_CHECK;
+/* Whether kafka.password_file says another one than is in use, or can't be read. */
+bool kafka_password_differs(const struct replication *replication);
 int kafka_open(struct replication *replication, struct err *err) MUST_CHECK;
 void kafka_close(struct replication *replication);
 void kafka_settle(void); /* its threads end before the process does, if they end soon */

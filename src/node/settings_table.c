@@ -352,7 +352,7 @@ const struct setting_row setting_rows[] = {
      .flags = SETTING_LIVE,
      AT(kafka.password_file),
      .fallback = "",
-     .help = "File with the SASL password (sasl.password), read when a connection is made."},
+     .help = "File with the SASL password (sasl.password); read again on SIGHUP."},
 
     {.key = "redis.enabled",
      .type = SETTING_BOOL,
