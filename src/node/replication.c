@@ -155,6 +155,9 @@ static void note_leader(struct replication *replication, int64_t epoch, const ch
              info.mode == REPLICA_ALONE ? "no leader was to be found" : "");
     metric_set(metric_series(METRIC_EPOCH, ""), epoch);
     metric_add(metric_series(METRIC_LEADERSHIPS, ""), 1);
+    if (strcmp(node, replication->options.settings->node.id) != 0)
+        log_info("node", log_text("msg", "another node leads"), log_text("node", node),
+                 log_int("epoch", epoch));
 }
 
 static void note_record(void *context, const struct record *record)
@@ -403,12 +406,13 @@ void replication_fill_dependency(const struct replication *replication,
         [CARRIER_CONNECTING] = "connecting", [CARRIER_UP] = "up", [CARRIER_FAILED] = "down"};
     struct carrier_info kafka;
     describe_kafka(replication, &kafka);
+    bool measured = kafka.state == CARRIER_UP && kafka.rtt_us > 0; /* else: what once was */
     if (replication->options.settings->kafka.enabled)
         *ret_kafka = (struct admin_dependency){.enabled = true,
                                                .state = states[kafka.state],
                                                .error = kafka.error,
                                                .since_us = kafka.since_us,
-                                               .rtt_us = kafka.rtt_us < 0 ? 0 : kafka.rtt_us};
+                                               .rtt_us = measured ? kafka.rtt_us : 0};
 }
 
 const char *const *replication_nodes(const struct replication *replication)

@@ -85,5 +85,6 @@ def test_tokens_of_the_last_minute_are_honoured_as_far_as_the_log_holds(broker, 
         assert hello["resumed"] is resumed, member.log_tail()
         first = int(member.node.wait_log(msg="reading begins")["offset"])
         assert (leaders.count - first > TAIL) is resumed
+        member.node.wait_log(msg="another node leads", node="n", epoch="3")
     finally:
         member.close()
