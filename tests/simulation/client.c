@@ -56,16 +56,19 @@ static void attach(struct world *world, struct client *client, int64_t next)
     client->start_over = false;
 }
 
-/* Trades up to this one came before its hello: to its node, or to who named the stream. A keeper
- * that is not whole knows less than that one did, who did not say those again. TRADES_MAX: none is
- * known, so the first one tells. */
-static int32_t base_of(const struct world *world, const struct client *client, uint32_t pair)
+/* Trades up to these came before its hello: its node knows them, or would if its keeper were whole.
+ * TRADES_MAX: there was none, so the first one tells. */
+static void find_bases(const struct world *world, struct client *client)
 {
-    int32_t highest = world->nodes[client->node].notebook->highest[pair];
-    int32_t begun = monitor_begun(world, client->stream, pair);
-    if (highest == 0 && begun == 0)
-        return TRADES_MAX;
-    return highest > begun ? highest : begun;
+    const struct notebook *notebook = world->nodes[client->node].notebook;
+    int32_t missed[PAIRS];
+    monitor_missed(world, client->stream, client->chain, client->seq, missed);
+    for (uint32_t pair = 0; pair < PAIRS; pair++) {
+        int32_t highest = notebook->highest[pair];
+        if (missed[pair] > highest)
+            highest = missed[pair];
+        client->base[pair] = highest == 0 ? TRADES_MAX : highest;
+    }
 }
 
 /* hello, with a snapshot: from here on, and nothing is promised of what was before. */
@@ -87,8 +90,7 @@ static void greet_anew(struct world *world, struct client *client)
     client->chain = monitor_find(world, client->stream, client->epoch, client->seq);
     client->got = (struct notebook){0};
     memset(client->declared, 0, sizeof client->declared);
-    for (uint32_t pair = 0; pair < PAIRS; pair++)
-        client->base[pair] = base_of(world, client, pair);
+    find_bases(world, client);
     if (node->mode == REPLICA_ALONE) {
         client->stood_alone = true;
         memcpy(client->since_alone, client->base, sizeof client->base);

@@ -101,11 +101,6 @@ void monitor_renamed(struct node *node)
            sizeof node->notebook->highest);
 }
 
-int32_t monitor_begun(const struct world *world, uint16_t stream, uint32_t pair)
-{
-    return world->monitor->streams[stream].begun[pair];
-}
-
 uint32_t monitor_find(const struct world *world, uint16_t stream, int64_t epoch, int64_t seq)
 {
     const struct monitor *monitor = world->monitor;
@@ -116,6 +111,22 @@ uint32_t monitor_find(const struct world *world, uint16_t stream, int64_t epoch,
     while (index != 0 && monitor->names[index].epoch != epoch)
         index = monitor->names[index].other;
     return index;
+}
+
+void monitor_missed(const struct world *world, uint16_t stream, uint32_t chain, int64_t seq,
+                    int32_t ret_highest[PAIRS])
+{
+    const struct monitor *monitor = world->monitor;
+    const struct stream_names *names = &monitor->streams[stream];
+    memcpy(ret_highest, names->begun, sizeof names->begun);
+    if (seq > names->highest)
+        seq = names->highest;
+    for (uint32_t index = chain; seq >= 1; seq--) {
+        const struct name *name = &monitor->names[index == 0 ? names->by_seq[seq] : index];
+        if (name->trade > ret_highest[name->pair])
+            ret_highest[name->pair] = name->trade;
+        index = name->before;
+    }
 }
 
 static uint64_t hash_of(struct slice text)
@@ -130,6 +141,17 @@ static uint64_t hash_of(struct slice text)
     for (; at < text.size; at++)
         hash = (hash ^ (uint8_t)text.data[at]) * UINT64_C(0x9e3779b97f4a7c15);
     return hash ^ (hash >> 32);
+}
+
+/* That it stands for a trade, or for a gap, which counts as its last one. */
+static void name_read(struct name *name, const struct record *record)
+{
+    uint32_t pair;
+    int32_t id;
+    if (!trade_read(record, &pair, &id) && !gap_read(record, &pair, &id))
+        return;
+    name->pair = (uint8_t)pair;
+    name->trade = id;
 }
 
 static uint32_t name_add(struct monitor *monitor, uint16_t stream, const struct record *record,
@@ -149,6 +171,7 @@ static uint32_t name_add(struct monitor *monitor, uint16_t stream, const struct 
     }
     monitor->names[monitor->count] =
         (struct name){.epoch = record->epoch, .hash = hash, .other = names->by_seq[record->seq]};
+    name_read(&monitor->names[monitor->count], record);
     names->by_seq[record->seq] = monitor->count;
     if (record->seq > names->highest)
         names->highest = record->seq;

@@ -15,6 +15,8 @@ struct name {
     uint64_t hash;   /* of the bytes */
     uint32_t before; /* the name before it; 0: not known yet */
     uint32_t other;  /* the same seq in another epoch; 0: none */
+    uint8_t pair;    /* when it is a trade, or a gap */
+    int32_t trade;   /* its number, or the last one missing; 0: it is neither */
 };
 
 struct monitor *monitor_create(void);
@@ -27,9 +29,10 @@ const char *monitor_stream_name(const struct world *world, uint16_t stream);
 
 /* Its log goes on under another name. */
 void monitor_renamed(struct node *node);
-/* The highest trade of the pair that was known when the stream was named: its `hello` stands for
- * those up to it. */
-int32_t monitor_begun(const struct world *world, uint16_t stream, uint32_t pair);
+/* The highest trade of each pair that who is put behind `seq` has missed by that: those of the
+ * stream up to there, and those known to who named it. chain: the name of `seq`; 0: not known. */
+void monitor_missed(const struct world *world, uint16_t stream, uint32_t chain, int64_t seq,
+                    int32_t ret_highest[PAIRS]);
 
 /* Behind `before` (0: not known) came this record. Returns its name. */
 uint32_t monitor_name(struct world *world, const struct record *record, uint32_t before,

@@ -44,9 +44,10 @@ void notebook_add(struct notebook *notebook, uint32_t pair, int32_t id, int64_t 
     }
 }
 
-/* To where it is declared. */
-static bool gap_read(const struct record *record, uint32_t *ret_pair, int32_t *ret_to)
+bool gap_read(const struct record *record, uint32_t *ret_pair, int32_t *ret_to)
 {
+    if (record->type.data[0] != 'g' || record->key.size != 5)
+        return false;
     *ret_pair = (uint32_t)(record->key.data[1] - '0') * 2 + (uint32_t)(record->key.data[4] - '0');
     *ret_to = (int32_t)number_behind(record->text, "\"to\":");
     return *ret_pair<PAIRS && * ret_to> 0;
@@ -58,7 +59,7 @@ void notebook_record(struct notebook *notebook, const struct record *record)
     int32_t id;
     if (trade_read(record, &pair, &id))
         notebook_add(notebook, pair, id, record->seq);
-    else if (record->type.data[0] == 'g' && gap_read(record, &pair, &id))
+    else if (gap_read(record, &pair, &id))
         notebook->highest[pair] = id > notebook->highest[pair] ? id : notebook->highest[pair];
 }
 

@@ -196,6 +196,8 @@ void notebook_save(const struct notebook *notebook, uint32_t pair, int64_t seq, 
 void notebook_add(struct notebook *notebook, uint32_t pair, int32_t id, int64_t seq);
 /* False: it is no trade. */
 bool trade_read(const struct record *record, uint32_t *ret_pair, int32_t *ret_id);
+/* The same of a gap; ret_to: the last trade that it names. */
+bool gap_read(const struct record *record, uint32_t *ret_pair, int32_t *ret_to);
 int64_t number_behind(struct slice text, const char *name); /* -1: none */
 
 /* link.c */
