@@ -18,6 +18,8 @@ struct slot *slot_of(struct replica *replica, const struct path *path)
 /* A newer barrier of that stream was read. */
 static bool is_deposed(const struct replica *replica, const char *stream, int64_t epoch)
 {
+    if (epoch < fence_of(replica, stream))
+        return true;
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         if (strcmp(replica->slots[i].path.reading.stream, stream) == 0 &&
             epoch < replica->slots[i].path.reading.epoch)

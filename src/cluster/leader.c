@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define FALLEN_OUT "the carrier lacks what the log no longer has: stream.retain is too small"
+#define NOT_WHOLE "the stream's last values and trades are not known"
 #define FRESH_MS 250  /* what is read back within that is read back at once */
 #define WAKING_MOST 4 /* times as long as usual nothing is delivered straight after a stop */
 
@@ -192,7 +193,7 @@ static void take_reading(struct replica *replica)
     } else if (!writer_can_fill(slot)) {
         lead_fresh(replica, FALLEN_OUT);
     } else if (!replica->whole) {
-        lead_fresh(replica, "the stream's last values and trades are not known");
+        lead_fresh(replica, NOT_WHOLE);
     } else {
         replica->home = slot;
         replica->leading = TAKE_COPYING;
@@ -235,6 +236,8 @@ static void take_waiting(struct replica *replica)
     int64_t newest = journal_barrier_epoch(replica->log);
     if (newest > replica->epoch) /* the log has gone on with it, by the peer */
         depose(replica, replica->peer.leader, newest);
+    else if (replica->barrier_read && slot->path.joined && !replica->whole)
+        lead_fresh(replica, NOT_WHOLE); /* the carrier lost its end meanwhile, and was read anew */
     else if (replica->barrier_read && slot->path.joined)
         take_opened(replica);
     else if (slot->carrier == NULL || take_over_failed(replica))
@@ -426,6 +429,7 @@ void leader_barrier(struct replica *replica, struct slot *slot, const struct bar
     if (ours && barrier->epoch == replica->epoch) {
         replica->barrier_read = true;
         replica->owned = true;
+        slot->writer.judged = false; /* others may have written before it */
         slot->path.joined = slot->path.joined || replica->leading == LEADING;
         slot->path.unfit = slot->path.unfit && replica->leading != LEADING;
         return;

@@ -197,6 +197,35 @@ static void log_fence(struct replica *replica, struct path *path, int64_t epoch)
         journal_barrier(replica->log, stream, epoch);
 }
 
+/* FENCES: none is known. */
+static size_t fence_index(const struct replica *replica, const char *stream)
+{
+    size_t index = 0;
+    while (index < FENCES && strcmp(replica->fences[index].stream, stream) != 0)
+        index++;
+    return index;
+}
+
+int64_t fence_of(const struct replica *replica, const char *stream)
+{
+    size_t index = fence_index(replica, stream);
+    return index == FENCES ? 0 : replica->fences[index].epoch;
+}
+
+/* Known also when no log and no reading is of that stream: who speaks of it by the peer is judged
+ * by it. */
+static void fence_note(struct replica *replica, const struct barrier *barrier)
+{
+    size_t index = fence_index(replica, barrier->stream);
+    if (index == FENCES)
+        index = replica->fence_count++ % FENCES; /* the oldest one's place */
+    struct fence *fence = &replica->fences[index];
+    if (barrier->epoch <= fence_of(replica, barrier->stream))
+        return;
+    keep_text(fence->stream, sizeof fence->stream, barrier->stream);
+    fence->epoch = barrier->epoch;
+}
+
 /* Nor does a shadow take it from the peer. (One that is filled by a carrier comes to the barrier
  * itself.) */
 static void shadow_fence(struct replica *replica, const struct path *path,
@@ -210,6 +239,8 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
 {
     if (barrier->epoch > path->newest)
         path->newest = barrier->epoch;
+    if (path != &replica->peer)
+        fence_note(replica, barrier);
     shadow_fence(replica, path, barrier);
     if (!reading_barrier(&path->reading, barrier)) {
         if (strcmp(path->reading.stream, barrier->stream) != 0) /* where it stands, is unknown */

@@ -94,6 +94,65 @@ static void a_barrier_that_cannot_be_placed_fences_the_peer(void **state)
     assert_int_equal(last_of(follower), last + 1);
 }
 
+/* The topic loses its end while its barrier is under way, and nobody told the last values in what
+ * is left. */
+static void who_waits_for_its_barrier_and_reads_anew_may_know_too_little(void **state)
+{
+    struct node *follower = (struct node *)*state + 1;
+    const struct journal *log = replica_journal(follower->replica);
+    size_t kept = 0;
+    make_pair();
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    for (size_t i = 0; i < fake_topic.count; i++)
+        if (fake_topic.items[i].kind != ITEM_BEACON)
+            fake_topic.items[kept++] = fake_topic.items[i];
+    follower->fake.at = fake_topic.count = kept;
+    fake_topic.silent = true;
+    replica_detach(nodes[0].replica, 0);
+    nodes[0].attached = false;
+    live(1200);
+    hello_anew(follower, journal_stream(log), epoch, last + 4);
+    live(STEP_MS);
+    replica_peer_lost(follower->replica, "a test");
+    for (int64_t seq = last + 1; seq <= last + 4; seq++)
+        foreign_record(epoch, seq);
+    fake_topic.silent = false;
+    live(STEP_MS);
+    assert_int_equal(last_of(follower), last + 4);
+    fake_topic.losing = true;
+    replica_lead(follower->replica, 0);
+    live(STEP_MS);
+    fake_topic.count = kept;
+    fake_topic.losing = false;
+    live(3000);
+    assert_int_equal(follower->taken, 3);
+    assert_int_equal(follower->renamed, 1);
+}
+
+/* A node that has no log, nor any reading of that stream. */
+static void a_barrier_that_has_no_place_is_known_all_the_same(void **state)
+{
+    struct node *follower = *state;
+    node_attach(follower);
+    live(STEP_MS);
+    follower->fake.reader.barrier(follower->fake.reader.context,
+                                  &(struct barrier){.stream = "tw-1",
+                                                    .epoch = 2,
+                                                    .start = -1,
+                                                    .writer = "another",
+                                                    .node = "another",
+                                                    .position = 7});
+    live(3000);
+    assert_true(follower->peer_open);
+    hello_anew(follower, "tw-1", 1, 50);
+    live(STEP_MS);
+    assert_int_equal(follower->taken, 0);
+    hello_anew(follower, "tw-1", 2, 50);
+    live(STEP_MS);
+    assert_int_equal(follower->taken, 1);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
+}
+
 /* Its own barrier comes late, and older than what it has heard by then. */
 static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
 {
@@ -228,6 +287,8 @@ int main(void)
         TEST(a_link_that_resumes_where_an_epoch_ends_is_heard),
         TEST(a_deposed_leader_that_is_linked_to_is_none),
         TEST(a_barrier_fences_what_the_peer_fills),
+        TEST(who_waits_for_its_barrier_and_reads_anew_may_know_too_little),
+        TEST(a_barrier_that_has_no_place_is_known_all_the_same),
         TEST(a_log_that_lacks_what_is_fenced_starts_over),
         TEST(who_hears_of_a_newer_leader_by_the_peer_does_not_lead),
     };

@@ -18,6 +18,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define WRITER_ID (2 * LIMIT_STREAM_ID)
 #define SAMPLES 320 /* of what was written when: 12 s */
+#define FENCES 8
 
 /* Copied, and cut when it is too long. */
 static inline void keep_text(char *out, size_t size, const char *text)
@@ -39,6 +40,11 @@ struct sample {
     int64_t seq, ns; /* what had been written by then */
 };
 
+struct fence { /* the newest barrier of a stream that a carrier brought */
+    char stream[LIMIT_STREAM_ID];
+    int64_t epoch;
+};
+
 struct inlet { /* what the sequencer writes to */
     struct carrier carrier;
     struct replica *replica; /* whose it is */
@@ -53,6 +59,8 @@ struct replica {
     struct sequencer *sequencer;
     struct slot slots[REPLICA_CARRIERS];
     struct path peer;
+    struct fence fences[FENCES]; /* a ring, since the log was last taken from a carrier */
+    uint32_t fence_count;
     int64_t woken_ns, stopped_ns; /* when it had been stopped for a while, 0: never; for how long */
     int64_t refused_ns;           /* since when the link is to one who was deposed; 0: it is not */
     bool peer_wanted;             /* a link is looked for */
@@ -126,6 +134,9 @@ void path_record(struct replica *replica, struct path *path, const struct record
 bool path_barrier(struct replica *replica, struct path *path, const struct barrier *barrier);
 void path_caught_up(struct replica *replica, struct path *path);
 void path_join(struct replica *replica, struct path *path);
+/* The newest epoch of a stream that a barrier in a carrier told of, also one that could not be
+ * placed; 0: none is known. */
+int64_t fence_of(const struct replica *replica, const char *stream);
 bool path_is_alive(const struct replica *replica, const struct path *path);
 /* A record for the log; true: appended. */
 bool log_accept(struct replica *replica, const struct record *record);

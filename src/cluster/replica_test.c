@@ -190,6 +190,35 @@ static void who_returns_writes_nothing_before_its_own_barrier_is_back(void **sta
     assert_int_equal(records_in_topic(epoch), 0);
 }
 
+/* The topic has lost this epoch, and who led before, and does not know it, was quicker. */
+static void who_returns_looks_again_when_its_barrier_is_back(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    const struct journal *log = replica_journal(leader->replica);
+    size_t kept = fake_topic.count;
+    int64_t before = journal_epoch(log), last = last_of(leader);
+    replica_lead(leader->replica, before + 10);
+    live(200);
+    publish(leader);
+    live(200);
+    assert_int_equal(journal_epoch(log), before + 11);
+    int64_t end = last_of(leader);
+    fake_topic.count = kept;
+    (void)fake_carrier_kind.poll(&leader->fake.carrier);
+    for (int64_t seq = last + 1; seq <= end; seq++)
+        foreign_record(before, seq);
+    for (int i = 0; i < 2; i++) {
+        clock_ns += 500 * NS_PER_MS; /* nothing comes back, so it is written again */
+        replica_tick(leader->replica);
+    }
+    (void)fake_carrier_kind.poll(&leader->fake.carrier);
+    publish(leader);
+    assert_int_equal(records_in_topic(before + 11), 0);
+    replica_tick(leader->replica);
+    assert_int_equal(leader->renamed, 2); /* that is another history */
+}
+
 static void who_returns_writes_everything_behind_its_own_barrier(void **state)
 {
     struct node *leader = *state;
@@ -484,6 +513,7 @@ int main(void)
         TEST(what_was_lost_is_written_again_in_order),
         TEST(a_newer_barrier_deposes_it),
         TEST(who_returns_writes_nothing_before_its_own_barrier_is_back),
+        TEST(who_returns_looks_again_when_its_barrier_is_back),
         TEST(who_returns_writes_everything_behind_its_own_barrier),
         TEST(it_leaves_without_collecting),
         TEST(what_was_pending_and_is_dropped_is_collected_again),

@@ -105,6 +105,8 @@ void shadow_take(struct replica *replica)
              log_int("epoch", journal_epoch(replica->shadow)),
              log_int("first", journal_first(replica->shadow)),
              log_int("next", journal_next(replica->shadow)));
+    if (slot_of(replica, path) != NULL)
+        memset(replica->fences, 0, sizeof replica->fences); /* it may have lost some of them */
     writer_forget_places(replica);
     journal_take(replica->log, replica->shadow);
     replica->shadow = NULL;

@@ -46,7 +46,8 @@ struct place {
 
 struct writer {      /* of one carrier */
     bool active;     /* this node writes there */
-    bool judged;     /* leader.c has looked at what is there, since its reading began */
+    bool judged;     /* leader.c has looked at what is there, since its reading began, or our
+                      * barrier came back */
     int64_t next;    /* seq to be written next */
     int64_t barrier; /* the newest epoch whose barrier was written or read there */
     int64_t progress_ns;

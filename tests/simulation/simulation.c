@@ -48,6 +48,14 @@ static const struct {
     {304570, true},
     {521420, true},
     {432842, true},
+    /* A deposed leader was believed by who had read its end, and could not place it. */
+    {609267, true},
+    {643997, true},
+    /* Written behind what another had written before one's barrier. */
+    {672056, true},
+    {751305, true},
+    /* Taken over by who had read anew since it was elected, and knew too little. */
+    {675380, true},
     /* A leader's link was refused, for the epoch before its own. */
     {307747, true},
     /* A state ahead of its reading was believed, or its beacon where the states were not. */
@@ -72,6 +80,7 @@ static const struct {
     {300204, true},
     {538975, true},
     {401783, true},
+    {752930, true},
 };
 
 struct arguments {
