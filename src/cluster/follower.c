@@ -61,7 +61,9 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     if (replica->leading == LEADING || !is_sound(hello) ||
         !slice_copy(slice_of(hello->stream), from.stream, sizeof from.stream))
         return;
-    bool resumed = hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0;
+    bool home = left_resumes(replica, hello);
+    bool resumed =
+        home || (hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0);
     bool deposed = is_deposed(replica, from.stream, hello->epoch);
     if (deposed)
         refuse_peer(replica);
@@ -73,7 +75,9 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
     peer->heard_ns = replica->now_ns;
     replica->peer_linked = true;
     replica->peer_there = !deposed;
-    if (resumed) {
+    if (home) {
+        left_resume(replica, &from);
+    } else if (resumed) {
         peer->joined = true;
         peer->caught_up = true;
     } else if (!shadow_is_ready(replica)) { /* whoever is there first */
@@ -154,7 +158,7 @@ void replica_peer_lost(struct replica *replica, const char *reason)
     replica_forget_peer(replica);
     if (replica->peer_wanted) { /* the token has moved on */
         replica->peer_wanted = false;
-        replica_want_peer(replica, replica->mode != REPLICA_ALONE);
+        replica_want_peer(replica);
     }
 }
 
@@ -244,7 +248,7 @@ static void follow_silent(struct replica *replica)
     if (!replica->served && waited_ns < replica->options.times.start * NS_PER_MS &&
         any_attached(replica))
         return;
-    replica_want_peer(replica, replica->served);
+    replica_want_peer(replica);
     if (replica->peer_there && replica->peer.joined && replica->mode != REPLICA_FOLLOWER_PEER)
         follow_peer(replica);
 }
@@ -302,7 +306,7 @@ static void leave_refused_peer(struct replica *replica)
         return;
     replica_drop_peer(replica);
     if (replica->mode == REPLICA_ALONE)
-        replica_want_peer(replica, false); /* else it is as soon as the carriers are silent */
+        replica_want_peer(replica); /* else it is as soon as the carriers are silent */
 }
 
 void follower_tick(struct replica *replica)

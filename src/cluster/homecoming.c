@@ -14,6 +14,78 @@
 
 #define MARGIN_US 2000000 /* two nodes' clocks and receipts differ by less */
 
+/* ---- what was left ---- */
+
+void left_forget(struct replica *replica)
+{
+    replica->left_record_epoch = 0;
+    buffer_release(&replica->left_states);
+    buffer_init(&replica->left_states, LEFT_STATES_MAX);
+}
+
+/* The last values and trades as they stand, before anything is collected here: with them, and with
+ * what its leader says from there on, the cluster's stream is known as if one had never been away.
+ * When they are too many, or not known, it is come home to by a snapshot. */
+static void left_keep(struct replica *replica)
+{
+    static const char padding[LIMIT_PADDING + 1];
+    const struct replica_ports *ports = &replica->options.ports;
+    struct buffer *left = &replica->left_states, *state = &replica->scratch;
+    size_t count = 1;
+    bool known = replica->served && replica->whole;
+    left_forget(replica);
+    for (size_t i = 0; known && i < count; i++) {
+        buffer_clear(state);
+        count = ports->save_state(ports->context, i, state);
+        size_t size = state->size;
+        buffer_append(left, &size, sizeof size);
+        buffer_append_slice(left, buffer_slice(state));
+        buffer_append(left, padding, sizeof padding);
+        known = !state->overflowed && !left->overflowed;
+    }
+    if (known)
+        replica->left_record_epoch = journal_epoch_at(replica->log, replica->left_seq);
+    else
+        left_forget(replica);
+}
+
+void left_token(const struct replica *replica, char *out, size_t size)
+{
+    if (replica->left_record_epoch == 0)
+        keep_text(out, size, "");
+    else
+        snprintf(out, size, "%s.%lld.%lld", replica->left_stream,
+                 (long long)replica->left_record_epoch, (long long)replica->left_seq);
+}
+
+bool left_resumes(const struct replica *replica, const struct peer_hello *hello)
+{
+    return replica->mode == REPLICA_ALONE && hello->resumed && replica->left_record_epoch != 0 &&
+           strcmp(hello->stream, replica->left_stream) == 0 && hello->next == replica->left_seq + 1;
+}
+
+void left_resume(struct replica *replica, const struct checkpoint *from)
+{
+    const struct replica_ports *ports = &replica->options.ports;
+    const struct buffer *left = &replica->left_states;
+    size_t at = 0, size;
+    if (shadow_is_ready(replica))
+        return; /* another road was there first */
+    shadow_open(replica, &replica->peer, from->stream, from->seq + 1);
+    for (; at < left->size; at += sizeof size + size + LIMIT_PADDING + 1) {
+        memcpy(&size, left->data + at, sizeof size);
+        struct state_note state = {.stream = from->stream,
+                                   .epoch = from->epoch,
+                                   .seq = from->seq,
+                                   .text = {.data = left->data + at + sizeof size, .size = size}};
+        if (size > 0)
+            ports->load_state(ports->context, replica->shadow, &state);
+    }
+    replica->peer.caught_up = true;
+    replica->shadow_whole = true;
+    replica->shadow_resumes = true;
+}
+
 /* ---- alone ---- */
 
 void alone_begin(struct replica *replica)
@@ -24,6 +96,7 @@ void alone_begin(struct replica *replica)
     replica->left_epoch = journal_barrier_epoch(replica->log);
     replica->left_seq = journal_next(replica->log) - 1;
     replica->left_us = ports->wall_us(ports->context);
+    left_keep(replica);
     replica->epoch = 1;
     replica->home = NULL;
     log_rename(replica, replica->epoch);
@@ -32,7 +105,7 @@ void alone_begin(struct replica *replica)
     ports->renamed(ports->context);
     replica->collect = true;
     replica_drop_peer(replica);
-    replica_want_peer(replica, false);
+    replica_want_peer(replica);
 }
 
 /* ---- coming back ---- */
@@ -155,6 +228,7 @@ static void come_home(struct replica *replica)
     struct path *path = replica->shadow_path;
     struct slot *slot = slot_of(replica, path);
     replica->writing = false;
+    left_forget(replica);
     shadow_take(replica);
     replica->home = slot;
     if (slot != NULL)
@@ -167,15 +241,20 @@ static bool way_is_lost(struct replica *replica)
 {
     const struct slot *slot = slot_of(replica, replica->shadow_path);
     if (slot == NULL)
-        return !replica->peer_there;
+        return !replica->peer_linked;
     return replica->leading == NOT_LEADING && slot->path.caught_up &&
            !path_is_alive(replica, &slot->path);
 }
 
-/* What came to the leader before the shadow began has come here too, by our own connections. */
+/* What came to the leader before the shadow began has come here too, by our own connections. One
+ * that resumes has first to be given what was missed. */
 static bool shadow_overlaps(const struct replica *replica)
 {
-    return replica->now_ns - replica->opened_ns >= MARGIN_US * 1000;
+    int64_t resumed_ns = replica->options.times.homecoming * NS_PER_MS;
+    int64_t least_ns =
+        replica->shadow_resumes && resumed_ns > MARGIN_US * 1000 ? resumed_ns : MARGIN_US * 1000;
+    return replica->now_ns - replica->opened_ns >= least_ns &&
+           (replica->shadow_path != &replica->peer || replica->peer_there);
 }
 
 void alone_tick(struct replica *replica)

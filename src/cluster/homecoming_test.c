@@ -2,6 +2,8 @@
 /* Standing alone and coming home: what the clients of such a node are told of trades. */
 #include "cluster/nodes_fixture_test.h"
 
+#include <stdio.h>
+
 static void without_a_leader_it_stands_alone_and_comes_home(void **state)
 {
     struct node *leader = *state, *follower = leader + 1;
@@ -92,6 +94,49 @@ static void what_is_declared_meanwhile_is_told_here_too(void **state)
     assert_int_equal(follower->gaps, 1);
 }
 
+/* Its leader has all since then: what was missed here is given late, and nothing twice. */
+static void by_its_leaders_link_it_goes_on_where_it_left(void **state)
+{
+    struct node *leader = *state, *follower = leader + 1;
+    const struct journal *log = replica_journal(follower->replica);
+    char token[LIMIT_STREAM_ID + 48], home[LIMIT_STREAM_ID];
+    follower->states = 3;
+    stand_alone(leader, follower);
+    const struct journal *cluster = replica_journal(leader->replica);
+    int64_t left = journal_next(log) - 2, epoch = journal_epoch(cluster); /* and an `epoch` */
+    snprintf(home, sizeof home, "%s", journal_stream(cluster));
+    snprintf(token, sizeof token, "%s.%lld.%lld", home, (long long)epoch, (long long)left);
+    assert_string_equal(follower->since, token);
+    int64_t received_us = trade(follower, "A-K", 3);
+    assert_int_equal(follower->trades, 1);
+    hello(follower, home, epoch, left + 1);
+    assert_int_equal(follower->loaded, 3); /* what it knew then */
+    hear_trade(follower, left + 1, 2, received_us - 1000);
+    hear_trade(follower, left + 2, 3, received_us);
+    live(4900);
+    assert_int_equal(mode_of(follower), REPLICA_ALONE); /* there may be much of it */
+    live(200);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
+    assert_int_equal(follower->trades, 2);
+    assert_int_equal(follower->doubts, 0);
+    assert_string_equal(journal_stream(log), home);
+    assert_int_equal(journal_first(log), left + 1);
+    assert_int_equal(last_of(follower), left + 2);
+}
+
+/* It does not know the last values either, so it comes home by its leader's. */
+static void who_knew_too_little_comes_home_by_a_snapshot(void **state)
+{
+    struct node *node = *state;
+    live(20000);
+    assert_int_equal(mode_of(node), REPLICA_ALONE);
+    assert_string_equal(node->since, "");
+    hello_anew(node, "tw-1", 7, 100);
+    live(2100);
+    assert_int_equal(mode_of(node), REPLICA_FOLLOWER_PEER);
+    assert_int_equal(last_of(node), 99);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +144,8 @@ int main(void)
         TEST(trades_that_come_home_too_are_waited_for),
         TEST(trades_that_do_not_are_declared_market_by_market),
         TEST(what_is_declared_meanwhile_is_told_here_too),
+        TEST(by_its_leaders_link_it_goes_on_where_it_left),
+        TEST(who_knew_too_little_comes_home_by_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,7 @@ static void take_copying(struct replica *replica)
 static void lead_from_alone(struct replica *replica)
 {
     shadow_drop(replica);
+    left_forget(replica);
     replica->leading = LEADING;
     replica->owned = false;
     make_writer_id(replica);

@@ -87,10 +87,10 @@ static void port_load_message(void *context, struct journal *journal, struct sli
 
 static size_t port_save_state(void *context, size_t index, struct buffer *out)
 {
-    (void)context;
-    (void)index;
-    (void)out;
-    return 0;
+    const struct node *node = context;
+    if (index < node->states)
+        buffer_append_text(out, "{}");
+    return node->states;
 }
 
 static int64_t number_behind(struct slice text, const char *name)
@@ -142,6 +142,7 @@ static void heard(void *context, const struct record *record)
     struct replica_info info;
     replica_describe(node->replica, &info);
     node->gaps += info.mode == REPLICA_ALONE && slice_is(record->type, "gap");
+    node->trades += info.mode == REPLICA_ALONE && slice_is(record->type, "trade");
 }
 
 static void node_create(struct node *node, const char *name)
@@ -322,6 +323,16 @@ void hear(struct node *node, int64_t seq)
     char text[128] = {0};
     snprintf(text, sizeof text, "{\"type\":\"status\",\"seq\":%lld,\"exchange\":\"x\",\"n\":1}",
              (long long)seq);
+    replica_peer_record(node->replica, slice_of(text));
+}
+
+void hear_trade(struct node *node, int64_t seq, int id, int64_t recv_us)
+{
+    char text[160] = {0};
+    snprintf(text, sizeof text,
+             "{\"type\":\"trade\",\"seq\":%lld,\"exchange\":\"x\",\"symbol\":\"A-K\",\"id\":%d,"
+             "\"recv\":%lld}",
+             (long long)seq, id, (long long)recv_us);
     replica_peer_record(node->replica, slice_of(text));
 }
 

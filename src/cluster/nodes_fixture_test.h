@@ -23,7 +23,8 @@ struct node {
     bool attached, collecting, peer_open;
     char since[LIMIT_STREAM_ID + 48];
     int taken, renamed, collected, loaded; /* how often; the last: states */
-    int gaps;                              /* that were said while it stood alone */
+    size_t states;                         /* that it has to give */
+    int gaps, trades;                      /* that were said while it stood alone */
     char doubted[2][16];                   /* markets whose trades it declared, in order */
     int64_t doubted_from_us;
     int doubts;
@@ -63,4 +64,5 @@ void foreign_record(int64_t epoch, int64_t seq);
 void hello(struct node *node, const char *stream, int64_t epoch, int64_t next);
 void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next);
 void hear(struct node *node, int64_t seq);
+void hear_trade(struct node *node, int64_t seq, int id, int64_t recv_us);
 void hear_epoch(struct node *node, int64_t seq, int64_t epoch);

@@ -38,6 +38,7 @@ struct replica *replica_create(const struct replica_options *options)
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].replica = replica;
     buffer_init(&replica->scratch, LIMIT_RECORD + LIMIT_PADDING + 1);
+    buffer_init(&replica->left_states, LEFT_STATES_MAX);
     replica->fenced_records = metric_series(METRIC_FENCED, "");
     replica->repeated_records = metric_series(METRIC_REPEATED, "");
     replica->early_records = metric_series(METRIC_EARLY, "");
@@ -55,6 +56,7 @@ void replica_destroy(struct replica *replica)
     sequencer_destroy(replica->sequencer);
     ledger_destroy(replica->ledger);
     buffer_release(&replica->scratch);
+    buffer_release(&replica->left_states);
     memory_free(replica);
 }
 
@@ -212,14 +214,16 @@ static void slot_look(struct slot *slot)
 
 /* ---- the peer link ---- */
 
-void replica_want_peer(struct replica *replica, bool with_token)
+void replica_want_peer(struct replica *replica)
 {
     const struct replica_ports *ports = &replica->options.ports;
     int64_t last = journal_next(replica->log) - 1, epoch = journal_epoch_at(replica->log, last);
     char since[LIMIT_STREAM_ID + 48] = "";
     if (replica->peer_wanted)
         return;
-    if (with_token && epoch > 0)
+    if (replica->mode == REPLICA_ALONE)
+        left_token(replica, since, sizeof since);
+    else if (replica->served && epoch > 0)
         snprintf(since, sizeof since, "%s.%lld.%lld", journal_stream(replica->log),
                  (long long)epoch, (long long)last);
     replica->peer_wanted = true;

@@ -19,6 +19,7 @@
 #define WRITER_ID (2 * LIMIT_STREAM_ID)
 #define SAMPLES 320 /* of what was written when: 12 s */
 #define FENCES 8
+#define LEFT_STATES_MAX (8 * MEBIBYTE)
 
 /* Copied, and cut when it is too long. */
 static inline void keep_text(char *out, size_t size, const char *text)
@@ -106,6 +107,9 @@ struct replica {
     char left_stream[LIMIT_STREAM_ID];
     int64_t left_epoch;        /* of the newest barrier read there */
     int64_t left_seq, left_us; /* the cluster's stream, and when its last record was here */
+    int64_t left_record_epoch; /* of that record; 0: no token of it is asked with */
+    struct buffer left_states; /* as they were then: each its size, its text, padding */
+    bool shadow_resumes;       /* the shadow goes on behind what was left */
     int64_t shadow_us;         /* receipt of the first trade in the shadow; 0: none yet */
     struct ledger *ledger;
 
@@ -123,7 +127,7 @@ struct slot *replica_slot(struct replica *replica, bool alive);
 bool any_attached(const struct replica *replica);
 bool any_reading(const struct replica *replica); /* on its way to a carrier's end, and moving */
 void slot_begin_anew(struct slot *slot);         /* its carrier is read again, into a shadow */
-void replica_want_peer(struct replica *replica, bool with_token);
+void replica_want_peer(struct replica *replica);
 void replica_drop_peer(struct replica *replica);
 void replica_forget_peer(struct replica *replica); /* what it says counts no more, until `hello` */
 
@@ -199,5 +203,11 @@ struct slot *slot_of(struct replica *replica, const struct path *path); /* NULL:
 
 void alone_begin(struct replica *replica);
 void alone_tick(struct replica *replica);
+/* The token of the cluster's stream, as it was left; "": with a snapshot. */
+void left_token(const struct replica *replica, char *out, size_t size);
+/* The leader goes on behind what was left here: so does a shadow. */
+bool left_resumes(const struct replica *replica, const struct peer_hello *hello);
+void left_resume(struct replica *replica, const struct checkpoint *from);
+void left_forget(struct replica *replica);
 void homecoming_record(struct replica *replica, const struct record *record);
 void homecoming_stop(struct replica *replica); /* the way home is lost: it stays alone */

@@ -31,6 +31,7 @@ void shadow_open(struct replica *replica, struct path *path, const char *stream,
     journal_behind(replica->shadow, path->reading.record_epoch);
     replica->shadow_path = path;
     replica->shadow_whole = false;
+    replica->shadow_resumes = false;
     replica->shadow_states = replica->shadow_sum = 0;
     replica->shadow_ns = 0;
     replica->opened_ns = replica->now_ns;
