@@ -87,7 +87,8 @@ class Reader:
 
     def take(self, record):
         """A record of the topic. Returns its message when it counts, else None."""
-        headers = {name: value.decode() for name, value in record.headers() or []}
+        headers = {name: value.decode() for name, value in record.headers() or []
+                   if name.startswith("tw-")}
         if "tw-type" not in headers:
             return None  # not tickwire's
         kind, epoch = headers["tw-type"], int(headers["tw-epoch"])
@@ -148,6 +149,7 @@ def main():
     consumer = Consumer({
         "bootstrap.servers": options.brokers, "group.id": "read_topic",
         "enable.auto.commit": False, "auto.offset.reset": "error",
+        "isolation.level": "read_uncommitted",  # nobody's open transaction keeps us waiting
         **dict(pair.split("=", 1) for pair in options.property)})
     offset = OFFSET_BEGINNING if options.from_beginning else OFFSET_END
     reader = Reader()

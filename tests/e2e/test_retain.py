@@ -10,6 +10,10 @@ from kafka import Broker
 from harness import wait_until
 
 
+def kafka_of(member):
+    return member.health()["dependencies"]["kafka"]
+
+
 def test_an_outage_longer_than_the_log_says_which_setting():
     with Broker() as broker, Cluster(
             broker.brokers, rate=8000, exchanges=("binance",),
@@ -18,12 +22,11 @@ def test_an_outage_longer_than_the_log_says_which_setting():
         leader = cluster.leader.start().wait_source("kafka")
         stream, _ = leader.wait_stream()
         assert leader.health()["better"] is None
-        assert leader.health()["dependencies"]["kafka"]["rtt_ms"] > 0
+        assert kafka_of(leader)["rtt_ms"] > 0
         broker.kill()
         leader.wait_source("direct")
-        wait_until(lambda: leader.health()["dependencies"]["kafka"]["state"] == "down", "it is down",
-                   SLOW_MACHINE)
-        assert leader.health()["dependencies"]["kafka"]["rtt_ms"] is None, "that is of former times"
+        wait_until(lambda: kafka_of(leader)["state"] == "down", "it is down", SLOW_MACHINE)
+        assert kafka_of(leader)["rtt_ms"] is None, "that would be of former times"
         assert "stream.retain" not in leader.health()["better"]
         wait_until(lambda: "stream.retain" in leader.health()["better"], "health tells",
                    SLOW_MACHINE)

@@ -165,7 +165,13 @@ def test_another_stream_begins_anew(topic, played):
 
 
 def test_the_program_prints_trades(topic, played):
+    """Whatever strangers write between."""
     messages = [message for message in played.messages if is_sequenced(message)]
+    stranger = Producer({**topic.broker.client(), "transactional.id": topic.name})
+    stranger.init_transactions()
+    stranger.begin_transaction()
+    stranger.produce(topic.name, b"\xff", headers={"trace": b"\xff", "none": None})
+    stranger.flush(PATIENCE)  # and never ends it: a broker's default is that it lasts a minute
     topic.barrier(1, start=messages[0]["seq"] - 1)
     for message in messages:
         topic.write(message, 1)
