@@ -477,7 +477,9 @@ void client_take_placement(struct client *client)
         client_accept(client, placement);
     else
         worker_end(client);
-    if (!client->away && (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL)) {
+    placement = client->placement; /* gone, when the client has been closed */
+    if (placement != NULL && !client->away &&
+        (client->phase != CLIENT_LIVE || placement->form_cursor.segment == NULL)) {
         placement_destroy(placement);
         client->placement = NULL;
     }

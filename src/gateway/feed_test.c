@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "gateway/gateway_fixture_test.h"
 
 static const struct gateway_feed by_kafka = {
@@ -139,12 +140,40 @@ static void an_endpoint_that_is_switched_off_is_gone(void **state)
     fixture_release(&fixture);
 }
 
+static bool one_has_come(struct fixture *fixture)
+{
+    (void)fixture;
+    return metric_value(metric_series(METRIC_CLIENTS, "")) == 1;
+}
+
+/* Let in, and kept waiting for what its token names; by then the source is another one. */
+static void who_waits_while_the_feed_changes_is_sent_away(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    char path[64];
+    fixture_init(&fixture);
+    fixture_listen(&fixture, 1);
+    gateway_feed_changed(fixture.gateway, &by_kafka);
+    snprintf(path, sizeof path, "kafka?since=tw-1.1.%lld",
+             (long long)journal_next(fixture.journal) + 5);
+    fixture_connect(&fixture, &fixture.listeners[0], path, false);
+    run_until(&fixture, one_has_come);
+    gateway_feed_changed(fixture.gateway, &by_peer);
+    fixture_publish(&fixture, 10);
+    run_until(&fixture, is_over);
+    assert_int_equal(fixture.listeners[0].close_code, 1013);
+    assert_int_equal(fixture.listeners[0].hellos, 0);
+    fixture_release(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_client_is_told_once),
         cmocka_unit_test(an_endpoint_is_there_while_its_source_feeds),
         cmocka_unit_test(an_endpoint_that_is_switched_off_is_gone),
+        cmocka_unit_test(who_waits_while_the_feed_changes_is_sent_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
