@@ -102,16 +102,28 @@ static void note_role(struct replication *replication, const struct replica_info
     replication->role_since_us = info->since_us;
 }
 
-/* As far as they have told where they are to be reached. */
+/* url: NULL ends the list. */
+static void set_node(struct replication *replication, size_t index, const char *url)
+{
+    char **node = &replication->nodes[index];
+    if (*node != NULL && url != NULL && strcmp(*node, url) == 0)
+        return;
+    memory_free(*node);
+    *node = url == NULL ? NULL : memory_copy_text(url);
+}
+
+/* As far as they have told where they are to be reached: a copy, since a peer's next answer may
+ * take that back. */
 static void list_nodes(struct replication *replication)
 {
     size_t count = replication->peers == NULL ? 0 : peers_count(replication->peers);
     for (size_t i = 0; i < count; i++) {
         struct peer_info peer;
         peers_describe(replication->peers, i, &peer);
-        replication->nodes[i] = peer.url;
+        set_node(replication, i, peer.url);
     }
-    replication->nodes[count] = NULL;
+    for (size_t i = count; i <= LIMIT_PEERS; i++)
+        set_node(replication, i, NULL);
 }
 
 void replication_measure(struct replication *replication)
@@ -254,6 +266,8 @@ void replication_destroy(struct replication *replication)
     keeper_destroy(replication->keeper);
     replica_destroy(replication->replica);
     waker_destroy(replication->waker);
+    for (size_t i = 0; i < LIMIT_PEERS; i++)
+        set_node(replication, i, NULL);
     memory_free(replication);
 }
 
@@ -417,7 +431,7 @@ void replication_fill_dependency(const struct replication *replication,
 
 const char *const *replication_nodes(const struct replication *replication)
 {
-    return replication->nodes;
+    return (const char *const *)replication->nodes;
 }
 
 void replication_fill_cluster(const struct replication *replication,

@@ -29,9 +29,9 @@ struct replication {
     int64_t role_since_us; /* wall time */
     int64_t reminded_ns;   /* when the log was told last of what a person must do */
     uint64_t reminded_change;
-    struct peers *peers; /* NULL: none */
-    struct proxy *proxy; /* NULL: none */
-    const char *nodes[LIMIT_PEERS + 1];
+    struct peers *peers;          /* NULL: none */
+    struct proxy *proxy;          /* NULL: none */
+    char *nodes[LIMIT_PEERS + 1]; /* owned, each; ends with NULL */
     char why[320];
     /* who led, as this node saw it; oldest first */
     struct leadership {

@@ -68,9 +68,9 @@ void peers_close_link(struct peers *peers);
 
 /* What is known of one of them. */
 struct peer_info {
-    const char *url; /* where it is to be reached: as it advertises, else where it is asked */
-    const char *node, *role, *stream, *version; /* as it said; "": not yet; borrowed until the
-                                                   loop's next turn */
+    const char *url; /* where it is to be reached: as it advertises, else where it is asked;
+                        borrowed until the loop's next turn, as all texts */
+    const char *node, *role, *stream, *version; /* as it said; "": not yet */
     int64_t epoch;
     int64_t clients, lag_ms; /* -1: unknown */
     int64_t since_us;        /* in that role */

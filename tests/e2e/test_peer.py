@@ -194,6 +194,9 @@ def test_where_a_peer_says_that_it_is_reached():
             wait_until(lambda: node.info()["nodes"][1:] == [
                 "wss://outside:8443/ws/exchange", "ws://127.0.0.1:1/ws/exchange"],
                        "clients are told")
+            other.answer = cluster()  # started again, without node.advertise
+            asked = f"ws://127.0.0.1:{other.port}/ws/exchange"
+            wait_until(lambda: node.info()["nodes"][1] == asked, "clients are told")
 
 
 def test_a_link_that_is_cut_goes_on_where_it_stood(leader):
