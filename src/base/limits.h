@@ -105,9 +105,10 @@
 #define LIMIT_KAFKA_UNSENT 8192 /* records that the producer holds; more are refused */
 #define LIMIT_KAFKA_UNSENT_BYTES (32 * MEBIBYTE)
 #define LIMIT_KAFKA_UNREAD_BYTES (64 * MEBIBYTE) /* fetched, and not polled yet */
-#define LIMIT_KAFKA_ANSWER_MS 1000 /* a broker that has not answered by then has failed */
-#define LIMIT_KAFKA_PROBE_MS 250   /* from one look at the broker to the next */
-#define LIMIT_KAFKA_STALL_MS 1500  /* writes unanswered, or records unread */
+#define LIMIT_KAFKA_ANSWER_MS 1000      /* a broker that has not answered by then has failed; ... */
+#define LIMIT_KAFKA_ANSWER_MOST_MS 4000 /* then it gets twice as long, up to this */
+#define LIMIT_KAFKA_PROBE_MS 250        /* from one look at the broker to the next */
+#define LIMIT_KAFKA_STALL_MS 1500 /* writes unanswered, or records unread; with more time, more */
 #define LIMIT_KAFKA_RETRY_MS 50
 #define LIMIT_KAFKA_REFUSED_MS 5000 /* after what only a person can mend */
 #define LIMIT_KAFKA_CAUSE_MS 35000  /* so long stands what the library told of a failure */

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #define PASSWORD_MAX 4096
-#define SETTLE_MS 2000
+#define SETTLE_MS 5000
 
 /* librdkafka's threads, and the carrier's own. */
 static void kafka_wake(void *context)

@@ -17,6 +17,7 @@ import pytest
 from harness import BUILD, PATIENCE, ROOT, wait_until
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "show"))
+from forwarder import Forwarder  # noqa: E402
 from kafka import Broker, SilentBroker  # noqa: E402
 
 RATE, SECONDS = 500, 6
@@ -98,7 +99,7 @@ class Load:
 @pytest.fixture(scope="module")
 def own_broker():
     """One that may be broken."""
-    with Broker() as running:
+    with Broker(doors=1) as running:
         yield running
 
 
@@ -248,6 +249,20 @@ def test_a_broker_that_never_answers():
     with SilentBroker() as silent, Load(silent.brokers) as load:
         begun = time.monotonic()
         assert "answer" in fails_in_time(load, 0, begun)["error"]
+
+
+def test_a_broker_that_answers_late(own_broker):
+    """Later than any would be waited for at first: it comes back all the same, and stays."""
+    with Forwarder(*own_broker.doors[0]) as door, Load(door.address) as load:
+        load.wait("it is up", state="up")
+        since = len(load.lines)
+        door.set("late")
+        fails_in_time(load, since, time.monotonic())
+        since = len(load.lines)
+        load.wait("it is up again", since, state="up")
+        load.wait_position(own_broker.end_of(load.topic) + LOSS)
+        door.set("pass")
+        load.summary()
 
 
 def test_nobody_there():

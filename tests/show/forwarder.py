@@ -7,6 +7,7 @@ many ways:
         door.set("silent") ... door.set("pass")
 
     pass     everything goes through
+    late     the same, but what the broker says comes LATE_S later
     hold     what clients send is kept and goes on later, all of it; answers go through
     silent   connections are cut; new ones are accepted, and nothing is ever said to them
     refuse   connections are cut, and new ones refused
@@ -24,7 +25,9 @@ import sys
 CHUNK = 1 << 16
 HOLD_MAX = 64 << 20  # bytes: more is not read
 BACKLOG = 64
-MODES = ("pass", "hold", "silent", "refuse", "lost")
+LATE_S = 1.5
+PARTS_MAX = 1 << 12  # that wait
+MODES = ("pass", "late", "hold", "silent", "refuse", "lost")
 
 
 class Forwarder:
@@ -173,8 +176,22 @@ class Door:
                 await writer.drain()
 
     async def pump_down(self, reader, writer):
+        parts = asyncio.Queue(PARTS_MAX)
+        giver = asyncio.ensure_future(self.give(parts, writer))
+        try:
+            while part := await reader.read(CHUNK):
+                late = LATE_S if self.mode == "late" else 0
+                await parts.put((asyncio.get_running_loop().time() + late, part))
+            await parts.put((0, b""))
+            await giver
+        finally:
+            giver.cancel()
+
+    async def give(self, parts, writer):
+        """In order, each when its time has come; b"": there are no more."""
         while True:
-            part = await reader.read(CHUNK)
+            due, part = await parts.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
             if not part:
                 return
             await self.down.wait()

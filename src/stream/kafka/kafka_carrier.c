@@ -47,6 +47,11 @@ void kafka_carrier_up(struct kafka_carrier *kafka)
              log_int("offset", kafka->next), log_int("rtt_us", kafka->rtt_us));
 }
 
+int64_t kafka_carrier_stall_ns(const struct kafka_carrier *kafka)
+{
+    return LIMIT_KAFKA_STALL_MS * INT64_C(1000000) / LIMIT_KAFKA_ANSWER_MS * kafka->probe.answer_ms;
+}
+
 void kafka_carrier_stall(struct kafka_carrier *kafka, const char *reason)
 {
     fail(kafka, reason);

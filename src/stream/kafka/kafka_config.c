@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 enum role { ROLE_BOTH, ROLE_PRODUCER, ROLE_CONSUMER };
 
@@ -15,13 +16,10 @@ struct setting {
     struct kafka_property property;
 };
 
-/* Ours, unless the user says otherwise. The times let a lost broker be noticed within a second and
- * a half, and one that is back within 200 ms. */
+/* Ours, unless the user says otherwise, with those of set_times, which let a lost broker be noticed
+ * within a second and a half at first. One that is back is noticed within 200 ms. */
 static const struct setting usual[] = {
     {ROLE_BOTH, {"client.id", "tickwire"}},
-    {ROLE_BOTH, {"socket.timeout.ms", "1000"}},
-    {ROLE_BOTH, {"socket.connection.setup.timeout.ms", "1000"}},
-    {ROLE_BOTH, {"api.version.request.timeout.ms", "1000"}},
     {ROLE_BOTH, {"socket.nagle.disable", "true"}},
     {ROLE_BOTH, {"socket.keepalive.enable", "true"}},
     {ROLE_BOTH, {"reconnect.backoff.ms", "20"}},
@@ -30,7 +28,6 @@ static const struct setting usual[] = {
     {ROLE_BOTH, {"log.connection.close", "false"}},
     {ROLE_PRODUCER, {"linger.ms", "0"}},
     {ROLE_PRODUCER, {"compression.codec", "none"}},
-    {ROLE_PRODUCER, {"request.timeout.ms", "500"}},
     {ROLE_PRODUCER, {"retry.backoff.ms", "20"}},
     {ROLE_PRODUCER, {"queue.buffering.max.messages", "8192"}},
     {ROLE_PRODUCER, {"queue.buffering.max.kbytes", "32768"}},
@@ -43,7 +40,7 @@ static const struct setting usual[] = {
 };
 
 static_assert(LIMIT_KAFKA_UNSENT == 8192 && LIMIT_KAFKA_UNSENT_BYTES == 32768 * KIBIBYTE &&
-                  LIMIT_KAFKA_UNREAD_BYTES == 65536 * KIBIBYTE && LIMIT_KAFKA_ANSWER_MS == 1000,
+                  LIMIT_KAFKA_UNREAD_BYTES == 65536 * KIBIBYTE,
               "the table above says so");
 static_assert(LIMIT_KAFKA_MESSAGE == 1114112, "the table below says so");
 
@@ -165,6 +162,22 @@ static int set_all(rd_kafka_conf_t *conf, const struct setting *settings, size_t
     return result;
 }
 
+/* The broker is to give up first on what other brokers owe it. */
+static int set_times(rd_kafka_conf_t *conf, rd_kafka_type_t type, int answer_ms, struct err *err)
+{
+    static const char *const names[] = {"socket.timeout.ms", "socket.connection.setup.timeout.ms",
+                                        "api.version.request.timeout.ms"};
+    char value[16];
+    int result = 0;
+    snprintf(value, sizeof value, "%d", answer_ms);
+    for (size_t i = 0; i < COUNT_OF(names) && result == 0; i++)
+        result = set(conf, names[i], value, err);
+    snprintf(value, sizeof value, "%d", answer_ms / 2);
+    if (result == 0 && type == RD_KAFKA_PRODUCER)
+        result = set(conf, "request.timeout.ms", value, err);
+    return result;
+}
+
 static int set_users(rd_kafka_conf_t *conf, const struct kafka_config *config, struct err *err)
 {
     int result = set(conf, "bootstrap.servers", config->brokers, err);
@@ -176,11 +189,12 @@ static int set_users(rd_kafka_conf_t *conf, const struct kafka_config *config, s
 }
 
 rd_kafka_conf_t *kafka_config_make(const struct kafka_config *config, rd_kafka_type_t type,
-                                   struct err *err)
+                                   int answer_ms, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (set_all(conf, usual, COUNT_OF(usual), type, err) == 0 &&
-        set_users(conf, config, err) == 0 && set_all(conf, fixed, COUNT_OF(fixed), type, err) == 0)
+        set_times(conf, type, answer_ms, err) == 0 && set_users(conf, config, err) == 0 &&
+        set_all(conf, fixed, COUNT_OF(fixed), type, err) == 0)
         return conf;
     rd_kafka_conf_destroy(conf);
     return NULL;

@@ -18,6 +18,7 @@ int kafka_config_create(const struct carrier_options *options, struct kafka_conf
                         struct err *err) MUST_CHECK;
 void kafka_config_destroy(struct kafka_config *config); /* NULL is a no-op */
 
-/* For a handle that writes, or one that reads. NULL with err. */
+/* For a handle that writes, or one that reads, and leaves a broker so long for each answer, unless
+ * the user says otherwise. NULL with err. */
 rd_kafka_conf_t *kafka_config_make(const struct kafka_config *config, rd_kafka_type_t type,
-                                   struct err *err) MUST_CHECK;
+                                   int answer_ms, struct err *err) MUST_CHECK;

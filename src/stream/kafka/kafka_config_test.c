@@ -111,7 +111,8 @@ static void ours_stand_and_the_users_beat_the_usual_ones(void **state)
     (void)state;
     struct err err = {0};
     struct kafka_config *config;
-    static const struct kafka_property properties[] = {{"linger.ms", "3"}, {"client.id", "mine"}};
+    static const struct kafka_property properties[] = {
+        {"linger.ms", "3"}, {"client.id", "mine"}, {"socket.connection.setup.timeout.ms", "7000"}};
     struct kafka_details details = {.brokers = "a:1,b:2",
                                     .topic = "t",
                                     .properties = properties,
@@ -119,8 +120,8 @@ static void ours_stand_and_the_users_beat_the_usual_ones(void **state)
                                     .password = "hunter2"};
     struct carrier_options options = {.node = "gw-1", .details = &details};
     assert_int_equal(kafka_config_create(&options, &config, &err), 0);
-    rd_kafka_conf_t *producer = kafka_config_make(config, RD_KAFKA_PRODUCER, &err);
-    rd_kafka_conf_t *consumer = kafka_config_make(config, RD_KAFKA_CONSUMER, &err);
+    rd_kafka_conf_t *producer = kafka_config_make(config, RD_KAFKA_PRODUCER, 3000, &err);
+    rd_kafka_conf_t *consumer = kafka_config_make(config, RD_KAFKA_CONSUMER, 3000, &err);
     assert_non_null(producer);
     assert_non_null(consumer);
     expect(producer, "enable.idempotence", "true");
@@ -128,6 +129,11 @@ static void ours_stand_and_the_users_beat_the_usual_ones(void **state)
     expect(producer, "message.timeout.ms", "2147483647");
     expect(producer, "linger.ms", "3");
     expect(producer, "client.id", "mine");
+    expect(producer, "request.timeout.ms", "1500");
+    expect(producer, "socket.timeout.ms", "3000");
+    expect(consumer, "socket.timeout.ms", "3000");
+    expect(consumer, "api.version.request.timeout.ms", "3000");
+    expect(consumer, "socket.connection.setup.timeout.ms", "7000");
     expect(producer, "sasl.password", "hunter2");
     expect(producer, "bootstrap.servers", "a:1,b:2");
     expect(consumer, "auto.offset.reset", "error");

@@ -12,6 +12,10 @@
 #include <time.h>
 
 #define WHOLE_PROBE 4 /* one probe in so many looks at the topic's shape */
+/* So many probes in a row that were answered within a quarter of LIMIT_KAFKA_ANSWER_MS: the broker
+ * was late for a moment only, and gets no more time than that again. */
+#define PROMPT_PROBES 8
+#define PROMPT_US (LIMIT_KAFKA_ANSWER_MS * 1000 / 4)
 
 struct kafka_link {
     struct kafka_config *config; /* owned; the helper's */
@@ -31,6 +35,8 @@ struct helper {
     struct kafka_session *session;
     bool ready; /* it was given to the carrier */
     unsigned probes;
+    int answer_ms;    /* so long a broker has for each answer */
+    unsigned prompt;  /* probes in a row that were answered at once */
     struct err cause; /* why there is no session, as the library told last; code 0: it did not */
     int64_t cause_ns; /* when */
     int64_t quiet_ns; /* a new topic needs a moment: until then, that it is not there is no news */
@@ -108,6 +114,34 @@ static void remember_cause(struct helper *helper, int result, struct err *err)
     }
 }
 
+static void end_session(struct helper *helper)
+{
+    helper->ready = false;
+    if (helper->session == NULL)
+        return;
+    kafka_session_destroy(helper->session);
+    helper->session = NULL;
+    memory_give_back(); /* what it had fetched lay all over the arenas of its threads */
+}
+
+/* A slow broker, or a slow machine, must not stay away for ever: who was late has twice as long
+ * from now on, once there is a session that grants it. False: it had the most already. */
+static bool give_more_time(struct helper *helper)
+{
+    helper->prompt = 0;
+    if (helper->answer_ms >= LIMIT_KAFKA_ANSWER_MOST_MS)
+        return false;
+    helper->answer_ms *= 2;
+    return true;
+}
+
+static void notice_prompt(struct helper *helper, int64_t rtt_us)
+{
+    helper->prompt = rtt_us < PROMPT_US ? helper->prompt + 1 : 0;
+    if (helper->prompt >= PROMPT_PROBES)
+        helper->answer_ms = LIMIT_KAFKA_ANSWER_MS;
+}
+
 static void open_session(struct helper *helper)
 {
     struct kafka_link *link = helper->link;
@@ -115,7 +149,8 @@ static void open_session(struct helper *helper)
     struct kafka_report report = {.probed = true};
     int result = 0;
     if (helper->session == NULL)
-        result = kafka_session_create(link->config, wake_carrier, link, &helper->session, &err);
+        result = kafka_session_create(link->config, helper->answer_ms, wake_carrier, link,
+                                      &helper->session, &err);
     if (result == 0)
         result = kafka_session_prepare(helper->session, link->config, &report.probe, &err);
     if (result == 0) {
@@ -131,6 +166,8 @@ static void open_session(struct helper *helper)
         helper->quiet_ns = clock_monotonic_ns() + LIMIT_KAFKA_ANSWER_MS * INT64_C(1000000);
     else if (!waits || clock_monotonic_ns() > helper->quiet_ns)
         tell_failure(link, &err);
+    if (helper->session != NULL && helper->session->late && give_more_time(helper))
+        end_session(helper);
     wait_ms(link, result != -EINVAL ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
 }
 
@@ -140,20 +177,16 @@ static void look_after_session(struct helper *helper)
     struct err err = {0};
     struct kafka_report report = {.probed = true};
     bool whole = ++helper->probes % WHOLE_PROBE == 0;
-    if (kafka_session_probe(helper->session, link->config, whole, &report.probe, &err) == 0)
+    int result = kafka_session_probe(helper->session, link->config, whole, helper->answer_ms,
+                                     &report.probe, &err);
+    if (result == 0) {
+        notice_prompt(helper, report.probe.rtt_us);
         tell(link, &report);
-    else
-        tell_failure(link, &err);
-}
-
-static void end_session(struct helper *helper)
-{
-    helper->ready = false;
-    if (helper->session == NULL)
         return;
-    kafka_session_destroy(helper->session);
-    helper->session = NULL;
-    memory_give_back(); /* what it had fetched lay all over the arenas of its threads */
+    }
+    if (result == -ETIMEDOUT)
+        (void)give_more_time(helper); /* in the next session */
+    tell_failure(link, &err);
 }
 
 static bool take_orders(struct helper *helper)
@@ -202,7 +235,7 @@ static void destroy_link(struct kafka_link *link)
 
 static void *help(void *context)
 {
-    struct helper helper = {.link = context};
+    struct helper helper = {.link = context, .answer_ms = LIMIT_KAFKA_ANSWER_MS};
     while (take_orders(&helper)) {
         if (!helper.ready) {
             open_session(&helper);

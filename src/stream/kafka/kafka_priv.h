@@ -91,6 +91,9 @@ struct kafka_carrier {
 
 /* ---- kafka_carrier.c ---- */
 
+/* For writes unanswered, and records unread: longer than LIMIT_KAFKA_STALL_MS, when the broker has
+ * longer for its answers. */
+int64_t kafka_carrier_stall_ns(const struct kafka_carrier *kafka);
 /* The session is of no use any more. */
 void kafka_carrier_lose(struct kafka_carrier *kafka, const char *reason);
 void kafka_carrier_up(struct kafka_carrier *kafka);

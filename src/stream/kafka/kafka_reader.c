@@ -279,7 +279,7 @@ static void watch(struct kafka_carrier *kafka)
     int64_t now_ns = clock_monotonic_ns();
     if (kafka->step == KAFKA_READING && kafka->next >= kafka->probe.high)
         kafka->moved_ns = now_ns;
-    if (now_ns - kafka->moved_ns > LIMIT_KAFKA_STALL_MS * INT64_C(1000000))
+    if (now_ns - kafka->moved_ns > kafka_carrier_stall_ns(kafka))
         kafka_carrier_lose(kafka, "the topic's records do not come");
 }
 

@@ -76,6 +76,7 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
     trouble->denied = trouble->denied || code == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
                       code == RD_KAFKA_RESP_ERR__SSL ||
                       code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+    trouble->late = trouble->late || (reason != NULL && strstr(reason, "imed out") != NULL);
     trouble->down = trouble->down || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     if (!tells_more(code, trouble))
         return;
@@ -111,10 +112,10 @@ struct waker {
 };
 
 static rd_kafka_t *make_handle(const struct kafka_config *config, rd_kafka_type_t type,
-                               struct err *err)
+                               int answer_ms, struct err *err)
 {
     char text[200];
-    rd_kafka_conf_t *conf = kafka_config_make(config, type, err);
+    rd_kafka_conf_t *conf = kafka_config_make(config, type, answer_ms, err);
     if (conf == NULL)
         return NULL;
     rd_kafka_conf_set_log_cb(conf, on_log);
@@ -139,15 +140,16 @@ struct whole_session {
     struct waker waker;
 };
 
-int kafka_session_create(const struct kafka_config *config, kafka_wake_fn *wake, void *context,
-                         struct kafka_session **ret_session, struct err *err)
+int kafka_session_create(const struct kafka_config *config, int answer_ms, kafka_wake_fn *wake,
+                         void *context, struct kafka_session **ret_session, struct err *err)
 {
     struct whole_session *whole = memory_alloc(sizeof *whole);
     struct kafka_session *session = &whole->session;
     whole->waker = (struct waker){.wake = wake, .context = context};
-    session->producer = make_handle(config, RD_KAFKA_PRODUCER, err);
+    session->answer_ms = answer_ms;
+    session->producer = make_handle(config, RD_KAFKA_PRODUCER, answer_ms, err);
     if (session->producer != NULL)
-        session->consumer = make_handle(config, RD_KAFKA_CONSUMER, err);
+        session->consumer = make_handle(config, RD_KAFKA_CONSUMER, answer_ms, err);
     if (session->consumer == NULL) {
         kafka_session_destroy(session);
         return -EINVAL;
@@ -204,20 +206,19 @@ void kafka_session_destroy(struct kafka_session *session)
 /* rd_kafka_query_watermark_offsets keeps no time-out while it tries again; this does. which:
  * RD_KAFKA_OFFSET_BEGINNING or _END, in the place of a time, as the protocol has it. */
 static int ask_offset(struct kafka_session *session, const struct kafka_config *config,
-                      int64_t which, int64_t *ret_offset, struct err *err)
+                      int64_t which, int answer_ms, int64_t *ret_offset, struct err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *partition =
         rd_kafka_topic_partition_list_add(list, config->topic, 0);
     partition->offset = which;
-    rd_kafka_resp_err_t code =
-        rd_kafka_offsets_for_times(session->producer, list, LIMIT_KAFKA_ANSWER_MS);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(session->producer, list, answer_ms);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = partition->err;
     int64_t offset = partition->offset;
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-        return err_set(err, -EAGAIN, "no answer within %d ms", LIMIT_KAFKA_ANSWER_MS);
+        return err_set(err, -ETIMEDOUT, "no answer within %d ms", answer_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR || offset < 0)
         return err_set(err, -EAGAIN, "topic %s: %s", config->topic, rd_kafka_err2str(code));
     *ret_offset = offset;
@@ -225,32 +226,44 @@ static int ask_offset(struct kafka_session *session, const struct kafka_config *
 }
 
 static int look(struct kafka_session *session, const struct kafka_config *config, bool whole,
-                struct kafka_probe *ret_probe, struct err *err)
+                int answer_ms, struct kafka_probe *ret_probe, struct err *err)
 {
     int64_t low = -1, high, asked_ns = clock_monotonic_ns();
-    int result = ask_offset(session, config, RD_KAFKA_OFFSET_END, &high, err);
+    int result = ask_offset(session, config, RD_KAFKA_OFFSET_END, answer_ms, &high, err);
     int64_t rtt_us = (clock_monotonic_ns() - asked_ns) / 1000;
     if (result == 0 && whole)
-        result = ask_offset(session, config, RD_KAFKA_OFFSET_BEGINNING, &low, err);
+        result = ask_offset(session, config, RD_KAFKA_OFFSET_BEGINNING, answer_ms, &low, err);
     if (result == 0)
-        *ret_probe =
-            (struct kafka_probe){.low = low, .high = high, .rtt_us = rtt_us, .asked_ns = asked_ns};
+        *ret_probe = (struct kafka_probe){.low = low,
+                                          .high = high,
+                                          .rtt_us = rtt_us,
+                                          .asked_ns = asked_ns,
+                                          .answer_ms = answer_ms};
     return result;
+}
+
+static int check_and_look(struct kafka_session *session, const struct kafka_config *config,
+                          struct kafka_probe *ret_probe, struct err *err)
+{
+    int answer_ms = session->answer_ms;
+    int result = kafka_topic_check(session->consumer, session->read_topic, answer_ms, err);
+    if (result == -ENOENT)
+        result = kafka_topic_make(session->producer, session->write_topic, answer_ms, err);
+    if (result == 0) /* each handle knows the topic from what it was told itself */
+        result = kafka_topic_check(session->producer, session->write_topic, answer_ms, err);
+    return result == 0 ? look(session, config, true, answer_ms, ret_probe, err) : result;
 }
 
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
                           struct kafka_probe *ret_probe, struct err *err)
 {
     struct kafka_trouble trouble = {0};
-    int result = kafka_topic_check(session->consumer, session->read_topic, err);
-    if (result == -ENOENT)
-        result = kafka_topic_make(session->producer, session->write_topic, err);
-    if (result == 0) /* each handle knows the topic from what it was told itself */
-        result = kafka_topic_check(session->producer, session->write_topic, err);
-    if (result == 0)
-        result = look(session, config, true, ret_probe, err);
+    int result = check_and_look(session, config, ret_probe, err);
     hear(session->producer, session->write_events, &trouble);
     hear(session->consumer, session->read_events, &trouble);
+    session->late = session->late || trouble.late || result == -ETIMEDOUT;
+    if (result == -ETIMEDOUT)
+        result = -EAGAIN;
     if (result == -EAGAIN && trouble.text[0] != '\0')
         return err_set(err,
                        trouble.denied  ? -EACCES
@@ -261,12 +274,12 @@ int kafka_session_prepare(struct kafka_session *session, const struct kafka_conf
 }
 
 int kafka_session_probe(struct kafka_session *session, const struct kafka_config *config,
-                        bool whole, struct kafka_probe *ret_probe, struct err *err)
+                        bool whole, int answer_ms, struct kafka_probe *ret_probe, struct err *err)
 {
     if (whole) {
-        int result = kafka_topic_check(session->producer, session->write_topic, err);
+        int result = kafka_topic_check(session->producer, session->write_topic, answer_ms, err);
         if (result != 0)
             return result;
     }
-    return look(session, config, whole, ret_probe, err);
+    return look(session, config, whole, answer_ms, ret_probe, err);
 }

@@ -16,13 +16,14 @@ static const struct kafka_property configs[] = {
     {"max.message.bytes", "1114112"}, /* LIMIT_KAFKA_MESSAGE */
 };
 
-static int read_metadata(rd_kafka_t *handle, rd_kafka_topic_t *topic,
+/* The library says "transport" when there was no connection all the time. */
+static int read_metadata(rd_kafka_t *handle, rd_kafka_topic_t *topic, int answer_ms,
                          const struct rd_kafka_metadata **ret_metadata, struct err *err)
 {
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(handle, 0, topic, ret_metadata, LIMIT_KAFKA_ANSWER_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 0, topic, ret_metadata, answer_ms);
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT)
-        return err_set(err, -EAGAIN, "no answer within %d ms", LIMIT_KAFKA_ANSWER_MS);
+        return err_set(err, code == RD_KAFKA_RESP_ERR__TIMED_OUT ? -ETIMEDOUT : -EAGAIN,
+                       "no answer within %d ms", answer_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_set(err, -EAGAIN, "%s", rd_kafka_err2str(code));
     return 0;
@@ -57,10 +58,10 @@ static int judge(const struct rd_kafka_metadata *metadata, const char *name, str
     return judge_partition(&topic->partitions[0], name, err);
 }
 
-int kafka_topic_check(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err)
+int kafka_topic_check(rd_kafka_t *handle, rd_kafka_topic_t *topic, int answer_ms, struct err *err)
 {
     const struct rd_kafka_metadata *metadata;
-    int result = read_metadata(handle, topic, &metadata, err);
+    int result = read_metadata(handle, topic, answer_ms, &metadata, err);
     if (result != 0)
         return result;
     result = judge(metadata, rd_kafka_topic_name(topic), err);
@@ -88,7 +89,7 @@ static int judge_answer(rd_kafka_event_t *event, const char *name, struct err *e
 {
     size_t count = 0;
     if (event == NULL)
-        return err_set(err, -EAGAIN, "topic %s: no answer to the request to make it", name);
+        return err_set(err, -ETIMEDOUT, "topic %s: no answer to the request to make it", name);
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_set(err, -EAGAIN, "topic %s can't be made: %s", name,
                        rd_kafka_event_error_string(event));
@@ -106,7 +107,8 @@ static int judge_answer(rd_kafka_event_t *event, const char *name, struct err *e
                    text == NULL ? rd_kafka_err2str(code) : text);
 }
 
-static int ask_for_topic(rd_kafka_t *handle, const char *name, int brokers, struct err *err)
+static int ask_for_topic(rd_kafka_t *handle, const char *name, int brokers, int answer_ms,
+                         struct err *err)
 {
     rd_kafka_NewTopic_t *topic = describe_topic(name, brokers, err);
     if (topic == NULL)
@@ -115,9 +117,9 @@ static int ask_for_topic(rd_kafka_t *handle, const char *name, int brokers, stru
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
-    rd_kafka_AdminOptions_set_request_timeout(options, LIMIT_KAFKA_ANSWER_MS, text, sizeof text);
+    rd_kafka_AdminOptions_set_request_timeout(options, answer_ms, text, sizeof text);
     rd_kafka_CreateTopics(handle, &topic, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * LIMIT_KAFKA_ANSWER_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 2 * answer_ms);
     int result = judge_answer(event, name, err);
     if (event != NULL)
         rd_kafka_event_destroy(event);
@@ -127,15 +129,15 @@ static int ask_for_topic(rd_kafka_t *handle, const char *name, int brokers, stru
     return result;
 }
 
-int kafka_topic_make(rd_kafka_t *handle, rd_kafka_topic_t *topic, struct err *err)
+int kafka_topic_make(rd_kafka_t *handle, rd_kafka_topic_t *topic, int answer_ms, struct err *err)
 {
     const struct rd_kafka_metadata *metadata;
-    int result = read_metadata(handle, topic, &metadata, err);
+    int result = read_metadata(handle, topic, answer_ms, &metadata, err);
     if (result != 0)
         return result;
     int brokers = metadata->broker_cnt;
     rd_kafka_metadata_destroy(metadata);
     if (brokers < 1)
         return err_set(err, -EAGAIN, "the broker names no brokers");
-    return ask_for_topic(handle, rd_kafka_topic_name(topic), brokers, err);
+    return ask_for_topic(handle, rd_kafka_topic_name(topic), brokers, answer_ms, err);
 }

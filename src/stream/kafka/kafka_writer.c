@@ -217,7 +217,7 @@ void kafka_writer_poll(struct kafka_carrier *kafka)
     }
     int64_t age_ns = clock_monotonic_ns() - kafka->answered_ns;
     if (kafka->state == CARRIER_UP && kafka->unanswered > 0 &&
-        age_ns > LIMIT_KAFKA_STALL_MS * INT64_C(1000000)) {
+        age_ns > kafka_carrier_stall_ns(kafka)) {
         kafka->stalled = true;
         kafka_carrier_stall(kafka, kafka->trouble.text[0] == '\0'
                                        ? "what is written is not acknowledged"
