@@ -245,6 +245,21 @@ def test_strangers_in_the_topic_are_passed_over(own_broker):
         assert all(re.search(LATE, error) for error in errors), errors
 
 
+def test_a_strangers_open_transaction_keeps_nothing_back(own_broker):
+    from confluent_kafka import Producer
+    stranger = Producer({**own_broker.client(), "transaction.timeout.ms": 600000,
+                         "transactional.id": uuid.uuid4().hex})
+    stranger.init_transactions(4 * PATIENCE)
+    with Load(own_broker.brokers) as load:
+        load.wait("it is up", state="up")
+        stranger.begin_transaction()
+        stranger.produce(load.topic, b"x", partition=0)
+        assert stranger.flush(PATIENCE) == 0
+        load.wait_position(own_broker.end_of(load.topic) + LOSS)
+        load.summary()
+        stranger.abort_transaction(4 * PATIENCE)
+
+
 def test_a_broker_that_never_answers():
     with SilentBroker() as silent, Load(silent.brokers) as load:
         begun = time.monotonic()

@@ -44,7 +44,9 @@ static_assert(LIMIT_KAFKA_UNSENT == 8192 && LIMIT_KAFKA_UNSENT_BYTES == 32768 * 
               "the table above says so");
 static_assert(LIMIT_KAFKA_MESSAGE == 1114112, "the table below says so");
 
-/* What the order of the stream, and this carrier's reading of it, rest on. */
+/* What the order of the stream, and this carrier's reading of it, rest on. Uncommitted: none of our
+ * records is in a transaction, and one that a stranger leaves open would keep back all behind it.
+ */
 static const struct setting fixed[] = {
     {ROLE_BOTH, {"allow.auto.create.topics", "false"}},
     {ROLE_BOTH, {"message.max.bytes", "1114112"}},
@@ -55,6 +57,7 @@ static const struct setting fixed[] = {
     {ROLE_CONSUMER, {"enable.auto.commit", "false"}},
     {ROLE_CONSUMER, {"enable.auto.offset.store", "false"}},
     {ROLE_CONSUMER, {"auto.offset.reset", "error"}},
+    {ROLE_CONSUMER, {"isolation.level", "read_uncommitted"}},
 };
 
 /* Names that a user may not set, aliases too, and why. */

@@ -138,6 +138,7 @@ static void ours_stand_and_the_users_beat_the_usual_ones(void **state)
     expect(producer, "bootstrap.servers", "a:1,b:2");
     expect(consumer, "auto.offset.reset", "error");
     expect(consumer, "enable.partition.eof", "true");
+    expect(consumer, "isolation.level", "read_uncommitted");
     expect(consumer, "allow.auto.create.topics", "false");
     rd_kafka_conf_destroy(producer);
     rd_kafka_conf_destroy(consumer);
