@@ -78,6 +78,10 @@ class Load:
         wait_until(lambda: any(line.get("position", -1) >= position for line in self.lines[-10:]),
                    lambda: f"it reads up to {position}: {self.lines[-10:]}", 4 * PATIENCE)
 
+    def begin_anew(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def last_words(self):
         for thread in self.threads:
             thread.join()
@@ -277,6 +281,20 @@ def test_a_broker_that_answers_late(own_broker):
         load.wait("it is up again", since, state="up")
         load.wait_position(own_broker.end_of(load.topic) + LOSS)
         door.set("pass")
+        load.summary()
+
+
+def test_a_break_does_not_forget_that_it_is_to_begin_anew(own_broker):
+    """What was asked for and could not be done is done when the broker is back."""
+    with Forwarder(*own_broker.doors[0]) as door, Load(door.address) as load:
+        load.wait_position(LOSS)
+        door.set("lost")
+        since = len(load.lines)
+        load.begin_anew()
+        fails_in_time(load, since, time.monotonic())
+        door.set("pass")
+        load.wait("it begins anew", since, began=0)
+        load.wait("it is up", since, state="up")
         load.summary()
 
 

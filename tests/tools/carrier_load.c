@@ -7,7 +7,8 @@
  *     carrier_load BROKERS TOPIC RATE SECONDS [NAME=VALUE ...]
  *
  * It makes records for at least SECONDS, and until its stdin ends (at most MOST_SECONDS), since
- * nobody knows how long a broker takes to come back; then it waits until all were read back.
+ * nobody knows how long a broker takes to come back; then it waits until all were read back. A line
+ * on its stdin: it is to read again from a place where one can begin.
  * {"at_ms":..,"state":"connecting|up|failed","error":".."} at each change,
  * {"at_ms":..,"began":POSITION,"stream":".."}, {"at_ms":..,"caught_up":POSITION}, when the first
  * record was accepted {"at_ms":..,"first":1}, for one in 100 that was {"at_ms":..,"seq":N,
@@ -51,6 +52,7 @@ struct load {
     int64_t verdicts[READING_FOREIGN + 1];
     int64_t rewrites, full, down;
     bool opened; /* the barrier was written since the carrier was up */
+    bool ended;  /* stdin */
     enum carrier_state state;
     char error[240];
     int wake;
@@ -236,12 +238,24 @@ static struct carrier *open_carrier(struct load *load, int count, char **argumen
     return carrier;
 }
 
-/* Whether no more is to be made. */
-static bool told_to_end(const struct load *load, int64_t now_ns, int64_t seconds)
+static void take_orders(struct load *load)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    char line[64];
+    if (load->ended || poll(&input, 1, 0) == 0)
+        return;
+    if (read(STDIN_FILENO, line, sizeof line) > 0)
+        load->carrier->kind->restart(load->carrier);
+    else
+        load->ended = true;
+}
+
+/* Whether no more is to be made. */
+static bool told_to_end(struct load *load, int64_t now_ns, int64_t seconds)
+{
     int64_t age = (now_ns - load->started_ns) / 1000000000;
-    return age >= seconds && (age >= MOST_SECONDS || poll(&input, 1, 0) != 0);
+    take_orders(load);
+    return age >= seconds && (age >= MOST_SECONDS || load->ended);
 }
 
 static void run(struct load *load, int64_t rate, int64_t seconds)

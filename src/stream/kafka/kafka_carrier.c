@@ -137,10 +137,8 @@ static bool kafka_poll(struct carrier *carrier)
 static void kafka_restart(struct carrier *carrier)
 {
     struct kafka_carrier *kafka = (struct kafka_carrier *)carrier;
-    if (kafka->session != NULL && kafka->step == KAFKA_READING)
-        kafka->restart = true;
-    else
-        kafka->anew = true;
+    kafka->anew = true;
+    kafka->restart = kafka->session != NULL && kafka->step != KAFKA_SEARCHING;
 }
 
 static int64_t kafka_position(const struct carrier *carrier)

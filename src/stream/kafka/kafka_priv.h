@@ -75,8 +75,8 @@ struct kafka_carrier {
     /* Reading. */
     enum kafka_step step;
     bool begun;                /* `began` was told once */
-    bool anew;                 /* what was read is not there any more */
-    bool restart;              /* asked for */
+    bool anew;                 /* until it has: nothing goes on where reading stands */
+    bool restart;              /* with this session, at the next poll */
     bool caught_up;            /* told, since the last `began` */
     int64_t next;              /* position of what is awaited */
     int64_t end;               /* behind it, caught_up is told */

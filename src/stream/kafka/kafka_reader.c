@@ -45,6 +45,7 @@ void kafka_reader_begin(struct kafka_carrier *kafka)
 {
     const struct kafka_identity *last = &kafka->last;
     kafka->moved_ns = clock_monotonic_ns();
+    kafka->restart = false; /* what it asked for is `anew` */
     if (!kafka->begun || kafka->anew || last->position < kafka->probe.low ||
         last->position >= kafka->probe.high) {
         kafka_search_begin(kafka);
