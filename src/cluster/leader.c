@@ -251,11 +251,13 @@ static void take_waiting(struct replica *replica)
 
 /* ---- leading ---- */
 
-/* What the carrier holds can't be made a prefix of what was delivered. */
+/* What the carrier holds can't be made a prefix of what was delivered, or is about to be. */
 static bool has_other_history(const struct replica *replica, const struct path *path)
 {
     const struct reading *reading = &path->reading;
-    int64_t epoch = journal_epoch_at(replica->log, reading->seq);
+    bool pending =
+        replica->mode == REPLICA_LEADER_CARRIER && reading->seq >= journal_next(replica->log);
+    int64_t epoch = journal_epoch_at(pending ? replica->pending : replica->log, reading->seq);
     return reading->seq > replica_written(replica) || reading->lost ||
            (epoch != 0 && reading->record_epoch != 0 && epoch != reading->record_epoch);
 }
@@ -340,7 +342,8 @@ static void lead_look(struct replica *replica)
 static bool slot_is_fit(const struct replica *replica, const struct slot *slot, int64_t most_ms)
 {
     return slot->carrier != NULL && slot->writer.active && slot->path.caught_up &&
-           slot->path.reading.epoch == replica->epoch && path_is_alive(replica, &slot->path) &&
+           slot->path.joined && slot->path.reading.epoch == replica->epoch &&
+           path_is_alive(replica, &slot->path) &&
            unread_age_ns(replica, slot) < most_ms * NS_PER_MS;
 }
 

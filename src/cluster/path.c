@@ -295,15 +295,6 @@ static void slot_began(void *context, const struct checkpoint *from)
     slot->writer.progress_ns = 0; /* what it lacks is written as soon as that is known */
 }
 
-static void slot_record(void *context, const struct record *record)
-{
-    struct slot *slot = context;
-    int64_t before = slot->path.reading.seq;
-    path_record(slot->replica, &slot->path, record);
-    if (slot->path.reading.seq != before)
-        writer_progress(slot);
-}
-
 static void slot_barrier(void *context, const struct barrier *barrier)
 {
     struct slot *slot = context;
@@ -317,10 +308,32 @@ static void slot_barrier(void *context, const struct barrier *barrier)
         leader_barrier(replica, slot, barrier);
 }
 
+/* Of a stream that can't be read here, since its beginning has expired: its epoch's barrier was
+ * there all the same. */
+static void slot_hear_of(struct slot *slot, const char *stream, int64_t epoch, const char *node)
+{
+    struct barrier barrier = {
+        .stream = stream, .epoch = epoch, .start = -1, .writer = "", .node = node, .position = -1};
+    if (strcmp(slot->path.reading.stream, stream) != 0 && stream[0] != '\0' &&
+        epoch > fence_of(slot->replica, stream))
+        slot_barrier(slot, &barrier);
+}
+
+static void slot_record(void *context, const struct record *record)
+{
+    struct slot *slot = context;
+    int64_t before = slot->path.reading.seq;
+    slot_hear_of(slot, record->stream, record->epoch, "");
+    path_record(slot->replica, &slot->path, record);
+    if (slot->path.reading.seq != before)
+        writer_progress(slot);
+}
+
 static void slot_beacon(void *context, const struct beacon *beacon)
 {
     struct slot *slot = context;
     struct path *path = &slot->path;
+    slot_hear_of(slot, beacon->now.stream, beacon->now.epoch, beacon->node);
     if (beacon->now.epoch > path->newest)
         path->newest = beacon->now.epoch;
     if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0')

@@ -219,6 +219,43 @@ static void who_returns_looks_again_when_its_barrier_is_back(void **state)
     assert_int_equal(leader->renamed, 2); /* that is another history */
 }
 
+static bool topic_has_barrier(int64_t epoch)
+{
+    for (size_t i = 0; i < fake_topic.count; i++)
+        if (fake_topic.items[i].kind == ITEM_BARRIER && fake_topic.items[i].epoch == epoch)
+            return true;
+    return false;
+}
+
+/* The same, where nothing of this epoch was read back before it was lost, and this node slept. */
+static void what_others_wrote_is_not_gone_on_with_by_what_is_pending(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    const struct journal *log = replica_journal(leader->replica);
+    int64_t before = journal_epoch(log), last = last_of(leader);
+    replica_lead(leader->replica, before + 10);
+    size_t kept = fake_topic.count;
+    for (int i = 0; i < 10 && !topic_has_barrier(before + 11); i++) {
+        kept = fake_topic.count;
+        live(STEP_MS);
+    }
+    fake_topic.losing = true;
+    live(STEP_MS);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+    for (int i = 0; i < 3; i++)
+        publish(leader);
+    assert_int_equal(last_of(leader), last); /* with the `epoch` record it is 4 that are pending */
+    fake_topic.count = kept;
+    fake_topic.losing = leader->fake.begun = false;
+    foreign_record(before, last + 1);
+    foreign_record(before, last + 2);
+    clock_ns += 3000 * NS_PER_MS;
+    live(2000);
+    assert_int_equal(leader->renamed, 2);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+}
+
 static void who_returns_writes_everything_behind_its_own_barrier(void **state)
 {
     struct node *leader = *state;
@@ -287,6 +324,26 @@ static void a_leader_is_deposed_by_a_barrier_that_it_cannot_place(void **state)
     live(STEP_MS);
     replica_describe(leader->replica, &info);
     assert_true(info.fenced);
+    assert_false(leader->collecting);
+}
+
+/* The barrier has expired with the topic's head; what is written behind it tells as much. */
+static void a_leader_is_deposed_by_what_is_behind_a_barrier(void **state)
+{
+    struct node *leader = *state;
+    struct replica_info info;
+    make_pair();
+    int64_t epoch = journal_epoch(replica_journal(leader->replica));
+    leader->fake.reader.began(leader->fake.reader.context, &(struct checkpoint){.position = 7});
+    foreign_record(epoch, 50);
+    live(STEP_MS);
+    replica_describe(leader->replica, &info);
+    assert_true(info.leader);
+    foreign_record(epoch + 1, 51);
+    live(STEP_MS);
+    replica_describe(leader->replica, &info);
+    assert_true(info.fenced);
+    assert_int_equal(info.fenced_epoch, epoch + 1);
     assert_false(leader->collecting);
 }
 
@@ -514,6 +571,7 @@ int main(void)
         TEST(a_newer_barrier_deposes_it),
         TEST(who_returns_writes_nothing_before_its_own_barrier_is_back),
         TEST(who_returns_looks_again_when_its_barrier_is_back),
+        TEST(what_others_wrote_is_not_gone_on_with_by_what_is_pending),
         TEST(who_returns_writes_everything_behind_its_own_barrier),
         TEST(it_leaves_without_collecting),
         TEST(what_was_pending_and_is_dropped_is_collected_again),
@@ -523,6 +581,7 @@ int main(void)
         TEST(what_is_fenced_comes_to_nobody),
         TEST(a_state_ahead_of_its_reading_tells_nothing),
         TEST(a_leader_is_deposed_by_a_barrier_that_it_cannot_place),
+        TEST(a_leader_is_deposed_by_what_is_behind_a_barrier),
         TEST(states_from_before_it_joined_make_no_log_whole),
         TEST(states_from_where_it_joined_make_it_whole),
         TEST(reading_may_take_its_time),
