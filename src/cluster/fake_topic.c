@@ -112,7 +112,9 @@ static bool fake_poll(struct carrier *carrier)
 
 static void fake_restart(struct carrier *carrier)
 {
-    ((struct fake_carrier *)carrier)->begun = false;
+    struct fake_carrier *fake = (struct fake_carrier *)carrier;
+    fake->begun = false;
+    fake->restarts++;
 }
 
 static int64_t fake_position(const struct carrier *carrier)

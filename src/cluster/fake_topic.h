@@ -35,6 +35,7 @@ struct fake_carrier {
     size_t at, end; /* the next to be given; how much there was when it began */
     bool begun;     /* false: it begins anew at the next poll */
     bool caught_up;
+    int restarts; /* how often it was asked to begin anew */
 };
 
 extern const struct carrier_kind fake_carrier_kind;

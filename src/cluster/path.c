@@ -329,6 +329,19 @@ static void slot_record(void *context, const struct record *record)
         writer_progress(slot);
 }
 
+/* Somebody leads there, and can be begun with, but not from where the reading stands: its barrier
+ * has not come, or another of the same epoch, which nobody follows, was the first for us. */
+static bool is_beside(const struct replica *replica, const struct path *path,
+                      const struct beacon *beacon)
+{
+    const struct reading *reading = &path->reading;
+    if (beacon->start.stream[0] == '\0')
+        return false;
+    return beacon->now.epoch > reading->epoch ||
+           (beacon->now.epoch == reading->epoch &&
+            strcmp(beacon->now.stream, reading->stream) != 0 && !path_is_alive(replica, path));
+}
+
 static void slot_beacon(void *context, const struct beacon *beacon)
 {
     struct slot *slot = context;
@@ -336,8 +349,8 @@ static void slot_beacon(void *context, const struct beacon *beacon)
     slot_hear_of(slot, beacon->now.stream, beacon->now.epoch, beacon->node);
     if (beacon->now.epoch > path->newest)
         path->newest = beacon->now.epoch;
-    if (beacon->now.epoch > path->reading.epoch && beacon->start.stream[0] != '\0')
-        path_look(slot->replica, path, READING_EARLY); /* its barrier has not come, or not for us */
+    if (is_beside(slot->replica, path, beacon))
+        path_look(slot->replica, path, READING_EARLY);
     if (beacon->now.epoch != path->reading.epoch ||
         strcmp(beacon->now.stream, path->reading.stream) != 0)
         return; /* of a deposed leader, or of one that we can't follow */

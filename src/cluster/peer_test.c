@@ -153,6 +153,25 @@ static void a_barrier_that_has_no_place_is_known_all_the_same(void **state)
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
 }
 
+/* What it reads has begun with the other barrier of an epoch, of a stream in which nobody writes.
+ */
+static void who_reads_beside_a_leader_begins_anew(void **state)
+{
+    struct node *follower = *state;
+    struct fake_item barrier = {.kind = ITEM_BARRIER, .epoch = 7, .stream = "tw-1", .writer = "w"};
+    struct checkpoint here = {.stream = "tw-2", .epoch = 7, .seq = 100};
+    (void)fake_put(&barrier);
+    node_attach(follower);
+    live(5000);
+    int restarts = follower->fake.restarts;
+    for (int i = 0; i < 12; i++) { /* 3 s */
+        (void)fake_put(&(struct fake_item){.kind = ITEM_BEACON, .now = here, .begin = here});
+        assert_true(i > 8 || follower->fake.restarts == restarts);
+        live(200);
+    }
+    assert_int_equal(follower->fake.restarts, restarts + 1);
+}
+
 /* Its own barrier comes late, and older than what it has heard by then. */
 static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
 {
@@ -290,6 +309,7 @@ int main(void)
         TEST(who_waits_for_its_barrier_and_reads_anew_may_know_too_little),
         TEST(a_barrier_that_has_no_place_is_known_all_the_same),
         TEST(a_log_that_lacks_what_is_fenced_starts_over),
+        TEST(who_reads_beside_a_leader_begins_anew),
         TEST(who_hears_of_a_newer_leader_by_the_peer_does_not_lead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,11 @@ static const struct {
     {751305, true},
     /* Taken over by who had read anew since it was elected, and knew too little. */
     {675380, true},
+    /* A leader did not see that it was deposed, or that what was pending had been overtaken; nor a
+     * follower the leader beside the stream that it read. */
+    {1009270, true},
+    {1054819, true},
+    {1155941, true},
     /* A leader's link was refused, for the epoch before its own. */
     {307747, true},
     /* A state ahead of its reading was believed, or its beacon where the states were not. */
