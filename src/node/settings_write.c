@@ -90,8 +90,8 @@ static const char reference_head[] =
     "SIGHUP reads the file again: a *live* key has its new value at once, the others keep theirs\n"
     "until a *restart*, and the log says which is which. A file with an error changes nothing. "
     "The\n"
-    "same signal reads certificate, key and tokens again (docs/access.md). Keys marked *not built\n"
-    "yet* are known, but this version takes nothing but their default.\n";
+    "same signal reads certificate, key and tokens again (docs/access.md), and Kafka's password.\n"
+    "Keys marked *not built yet* are known, but this version takes nothing but their default.\n";
 
 /* A range as it is written in YAML, through a setting that has the row's type. */
 static void write_bound(const struct setting_row *row, int64_t bound, struct buffer *out)
