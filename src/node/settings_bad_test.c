@@ -316,6 +316,9 @@ static const struct row variable_rows[] = {
     {"TICKWIRE_KAFKA_PROPERTIES=sasl.password=hunter2,acks=1",
      "environment variable TICKWIRE_KAFKA_PROPERTIES: kafka.properties: acks can't be set: "
      "the order of the stream rests on it"},
+    {"TICKWIRE_KAFKA_PROPERTIES=linger.ms=1,linger.ms=2",
+     "environment variable TICKWIRE_KAFKA_PROPERTIES: kafka.properties: expected every name once, "
+     "found one again"},
     {"TICKWIRE_CLUSTER_PEERS=http://h:1,,http://h:2",
      "environment variable TICKWIRE_CLUSTER_PEERS: cluster.peers: expected http://host:port or "
      "https://host:port, each once, found \"\""},

@@ -313,13 +313,28 @@ static bool is_good_pair(const struct setting *setting, const char *name, const 
     return false;
 }
 
+/* As a file's reader says it, which knows the place. */
+static bool is_first_of_name(const struct text_map *items, size_t index,
+                             struct setting_complaint *complaint)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(items->keys[i], items->keys[index]) != 0)
+            continue;
+        snprintf(complaint->expected, sizeof complaint->expected, "every name once");
+        snprintf(complaint->found, sizeof complaint->found, "one again");
+        return false;
+    }
+    return true;
+}
+
 static bool read_map(const struct setting *setting, const struct text_map *items,
                      struct text_map *field, struct setting_complaint *complaint)
 {
     if (!is_good_count(setting, items->count, complaint))
         return false;
     for (size_t i = 0; i < items->count; i++)
-        if (!is_good_pair(setting, items->keys[i], items->values[i], complaint))
+        if (!is_good_pair(setting, items->keys[i], items->values[i], complaint) ||
+            !is_first_of_name(items, i, complaint))
             return false;
     for (size_t i = 0; i < items->count; i++)
         text_map_add(field, slice_of(items->keys[i]), slice_of(items->values[i]));
