@@ -96,8 +96,8 @@ static bool fake_poll(struct carrier *carrier)
         fake->caught_up = false;
         reader->began(reader->context, &(struct checkpoint){.position = 0});
     }
-    size_t until = fake_topic.count;
-    if (fake_topic.most > 0 && until - fake->at > fake_topic.most)
+    size_t until = fake_topic.count > fake->late ? fake_topic.count - fake->late : 0;
+    if (fake_topic.most > 0 && until > fake->at + fake_topic.most)
         until = fake->at + fake_topic.most;
     while (fake->begun && fake->at < until) {
         size_t at = fake->at++;

@@ -33,6 +33,7 @@ struct fake_carrier {
     struct carrier carrier; /* .kind is fake_carrier_kind; there is no open and no close */
     struct carrier_reader reader;
     size_t at, end; /* the next to be given; how much there was when it began */
+    size_t late;    /* so many of the newest do not come yet */
     bool begun;     /* false: it begins anew at the next poll */
     bool caught_up;
     int restarts; /* how often it was asked to begin anew */

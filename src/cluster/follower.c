@@ -200,11 +200,12 @@ static void follow_shadow(struct replica *replica)
     replica->changed = true;
 }
 
-/* The path has got as far as the log had a moment ago. */
+/* The path has got as far as the log had a moment ago. A carrier is no worse for being as late as a
+ * leader that stays with it may find it: a busy machine would never be back there. */
 static bool keeps_up(const struct replica *replica, const struct path *path)
 {
-    return path->joined &&
-           path->reading.seq >= sample_seq_at(replica, replica->now_ns - 250 * NS_PER_MS);
+    int64_t late_ns = replica->options.times.direct * NS_PER_MS;
+    return path->joined && path->reading.seq >= sample_seq_at(replica, replica->now_ns - late_ns);
 }
 
 /* A live carrier that the log does not fit: it is read anew, into a shadow. */
@@ -245,6 +246,8 @@ static void follow_live(struct replica *replica, struct slot *slot)
 static void follow_silent(struct replica *replica)
 {
     int64_t waited_ns = replica->now_ns - replica->take_ns;
+    for (size_t i = 0; i < REPLICA_CARRIERS; i++)
+        replica->slots[i].healthy_ns = 0;
     if (!replica->served && waited_ns < replica->options.times.start * NS_PER_MS &&
         any_attached(replica))
         return;

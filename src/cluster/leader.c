@@ -13,7 +13,7 @@
 
 #define FALLEN_OUT "the carrier lacks what the log no longer has: stream.retain is too small"
 #define NOT_WHOLE "the stream's last values and trades are not known"
-#define FRESH_MS 250  /* what is read back within that is read back at once */
+#define FRESH_MS 500  /* what is read back within that is read back at once */
 #define WAKING_MOST 4 /* times as long as usual nothing is delivered straight after a stop */
 
 /* ---- opening an epoch ---- */
