@@ -81,7 +81,8 @@ class Page:
     """A tab. `errors`: what its console has complained about, exceptions included."""
 
     def __init__(self, target, url):
-        self.socket = websockets.sync.client.connect(target, max_size=None, compression=None)
+        self.socket = websockets.sync.client.connect(target, max_size=None, compression=None,
+                                                     open_timeout=PATIENCE)
         self.answers, self.errors, self.last_id = {}, [], 0
         self.loads = 0
         self.changed = threading.Condition()

@@ -27,7 +27,7 @@ EXCHANGES = ("binance", "upbit", "bithumb")
 # A sanitizer makes everything slower, and its allocator gives memory back late.
 with open(TICKWIRE, "rb") as _binary:
     SANITIZED = re.search(rb"__(asan|tsan)_init", _binary.read()) is not None
-PATIENCE = 30 if SANITIZED else 15  # seconds for what should come at once
+PATIENCE = 120 if SANITIZED else 60  # seconds for what should come at once, on any machine
 
 newest = collections.deque(maxlen=4)  # nodes, for who wants to know what they said last
 

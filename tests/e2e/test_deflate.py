@@ -100,7 +100,7 @@ def test_same_bytes_while_it_happens(running, library, batch):
     """Two clients at one time: what both were there for is the same."""
     url = running.ws("?snapshot=0")
     with websockets.sync.client.connect(url, compression=None, max_size=None,
-                                        close_timeout=0.2) as connection:
+                                        open_timeout=PATIENCE, close_timeout=0.2) as connection:
         texts = COLLECT[library](running.ws("?snapshot=0" + ("&batch=1" if batch else "")), batch,
                                  count=200)
         collected = Collected(last=max(texts))

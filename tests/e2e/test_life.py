@@ -66,7 +66,7 @@ def test_second_signal_ends_at_once():
         begin = time.monotonic()
         node.send_signal(signal.SIGTERM)
         assert node.wait() == 0
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
     node.close()
 
 
@@ -85,7 +85,7 @@ def test_leaving_with_nobody_there_is_quick():
         node = alone("--set", "node.drain_timeout=1m").start()
         begin = time.monotonic()
         assert node.stop() == 0
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
 
 
 def test_port_in_use():

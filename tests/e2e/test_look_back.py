@@ -79,7 +79,8 @@ def test_tokens_of_the_last_minute_are_honoured_as_far_as_the_log_holds(broker, 
         member.start().wait_stream()
         if time.monotonic() - began > 50:
             pytest.skip("it took so long to write that it is no busy topic")
-        with websockets.sync.client.connect(member.ws(f"?since={token}")) as client:
+        with websockets.sync.client.connect(member.ws(f"?since={token}"),
+                                            open_timeout=PATIENCE) as client:
             hello = json.loads(client.recv(PATIENCE))
         assert hello["stream"] == STREAM, "it does not stand alone yet"
         assert hello["resumed"] is resumed, member.log_tail()

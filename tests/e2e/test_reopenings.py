@@ -76,7 +76,8 @@ def test_a_broker_that_never_answers():
         try:
             wait_until(lambda: silent.count > WARM, "it is tried")
             first, begun = Footprint(member.node), silent.count
-            wait_until(lambda: silent.count > begun + ATTEMPTS, "it is tried again and again", 60)
+            wait_until(lambda: silent.count > begun + ATTEMPTS, "it is tried again and again",
+                       4 * PATIENCE)
             assert kafka_state(member) == "down"
             check(first, member)
             member.stop()

@@ -32,7 +32,7 @@ class Client:
 
     def __init__(self, simulator, path):
         self.socket = connect(simulator.ws("/binance" + path), close_timeout=0.1,
-                              max_size=1 << 24)
+                              open_timeout=PATIENCE, max_size=1 << 24)
         self.got = []
 
     def __enter__(self):
@@ -215,7 +215,8 @@ def test_all_streams_speak(lively):
              "dogeusdt@depth20@100ms", "dogeusdt@kline_1s", "dogeusdt@kline_1m", "!miniTicker@arr"]
     with Client(lively, "/stream?streams=" + "/".join(names)) as client:
         wanted = set(names)
-        client.until(lambda m: not wanted - {g["stream"] for g in client.got}, "every stream", 30)
+        client.until(lambda m: not wanted - {g["stream"] for g in client.got}, "every stream",
+                     2 * PATIENCE)
         by_name = {message["stream"]: message["data"] for message in client.got}
     assert "e" not in by_name["dogeusdt@bookTicker"] and "s" not in by_name["dogeusdt@depth5"]
     assert len(by_name["dogeusdt@depth5"]["bids"]) == 5
@@ -475,7 +476,7 @@ def test_too_many_messages_end_a_connection():
 
 
 def test_a_client_that_keeps_to_the_rules_is_left_alone():
-    limits = ["--set-limit", "binance.ping=100ms", "--set-limit", "binance.pong=3s"]
+    limits = ["--set-limit", "binance.ping=100ms", "--set-limit", "binance.pong=30s"]
     with Simulator(*limits) as simulator, Client(simulator, "/ws/btcusdt@bookTicker") as client:
         start = time.monotonic()
         while time.monotonic() - start < 1:
@@ -586,7 +587,8 @@ def test_tls_under_the_name_of_the_exchange(tmp_path):
     with Simulator("--tls-cert", certificate, "--tls-key", key) as simulator:
         with socket.create_connection(("127.0.0.1", simulator.port), PATIENCE) as plain:
             with connect("wss://stream.binance.com/stream?streams=btcusdt@bookTicker", sock=plain,
-                         ssl=authority.trusting(), close_timeout=0.1) as client:
+                         ssl=authority.trusting(), close_timeout=0.1,
+                         open_timeout=PATIENCE) as client:
                 assert json.loads(client.recv(PATIENCE))["stream"] == "btcusdt@bookTicker"
 
 

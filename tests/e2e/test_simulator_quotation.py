@@ -39,7 +39,8 @@ class Client:
     """Keeps what it got: (text or None, message)."""
 
     def __init__(self, simulator, path, **options):
-        self.socket = connect(simulator.ws(path), close_timeout=0.1, max_size=1 << 24, **options)
+        self.socket = connect(simulator.ws(path), close_timeout=0.1, max_size=1 << 24,
+                              open_timeout=PATIENCE, **options)
         self.raw, self.binary = [], []
 
     def __enter__(self):

@@ -70,11 +70,11 @@ def test_everybody_gets_the_same_bytes(threads):
             wait_until(lambda: Metrics(node).value("tickwire_clients") == 1, "they are gone")
 
 
-def storm(node, seed, until, served):
+def storm(node, seed, goes_on, served):
     """Joins and leaves, each time in another way."""
     rng = random.Random(seed)
     forms = available_forms()
-    while time.monotonic() < until:
+    while goes_on():
         with Peer(node.port, address=f"127.0.0.{seed + 2}") as peer:
             way, snapshot = rng.randrange(6), rng.random() < 0.5
             peer.open_form(rng.choice(forms), "" if snapshot else "snapshot=0")
@@ -98,11 +98,16 @@ def storm(node, seed, until, served):
 def test_storm_of_joins_and_leaves(threads):
     with replay("--loop", "--speed", "10", *threaded(threads)) as node:
         with Witness(node) as witness:
-            served, problems, until = [], [], time.monotonic() + 3
+            served, problems, begin = [], [], time.monotonic()
+
+            def goes_on():
+                """Three seconds, and until many were served."""
+                age = time.monotonic() - begin
+                return age < 3 or (len(served) <= 50 and age < PATIENCE)
 
             def run(seed):
                 try:
-                    storm(node, seed, until, served)
+                    storm(node, seed, goes_on, served)
                 except Exception as error:  # told to the test, whatever it is
                     problems.append(error)
 
@@ -251,7 +256,7 @@ def test_second_signal_ends_all_threads_at_once(threads):
         begin = time.monotonic()
         node.send_signal(signal.SIGTERM)
         assert node.wait() == 0
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
         for peer in peers:
             peer.socket.close()
     finally:

@@ -170,7 +170,7 @@ def test_https_and_wss_on_one_port(authority):
             assert connection.get("/healthz")  # kept alive
         with websockets.sync.client.connect(
                 f"wss://localhost:{node.port}/ws/exchange", ssl=authority.trusting(),
-                compression=None) as client:
+                compression=None, open_timeout=PATIENCE) as client:
             types = [json.loads(client.recv(PATIENCE))["type"] for _ in range(5)]
             assert types[0] == "hello" and "heartbeat" in types
         with subprocess.Popen(

@@ -155,8 +155,9 @@ async def test_server(port):
     for compression, suffix in ((None, ""), ("deflate", COMPRESSED)):
         library = "websockets" + suffix
         for function, value in STEPS[library]:
-            async with websockets.asyncio.client.connect(url, max_size=None,
-                                                         compression=compression) as connection:
+            async with websockets.asyncio.client.connect(
+                    url, max_size=None, open_timeout=CASE_SECONDS,
+                    compression=compression) as connection:
                 expect_websockets(connection, library)
                 await results.check(library, describe(function, value),
                                     function(connection, value))

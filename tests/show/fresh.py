@@ -155,8 +155,8 @@ def wait_for(process, url, seconds):
 
 async def read_messages(url):
     import websockets
-    async with websockets.connect(url, max_size=None) as client:
-        return [json.loads(await asyncio.wait_for(client.recv(), 30))
+    async with websockets.connect(url, max_size=None, open_timeout=60) as client:
+        return [json.loads(await asyncio.wait_for(client.recv(), 60))
                 for _ in range(MESSAGES_WANTED)]
 
 

@@ -261,7 +261,8 @@ def many_show():
 def break_connects(simulator):
     for _ in range(12):
         try:
-            connect(simulator.ws("/upbit/websocket/v1"), close_timeout=0.1).close()
+            connect(simulator.ws("/upbit/websocket/v1"), open_timeout=PATIENCE,
+                    close_timeout=0.1).close()
         except (websockets.exceptions.InvalidHandshake, OSError):
             return
 
@@ -286,7 +287,8 @@ def break_ban(simulator):
     simulator.fault("ban", "bithumb", retry_after=5)
     for _ in range(2):
         try:
-            connect(simulator.ws("/bithumb/websocket/v1"), close_timeout=0.1).close()
+            connect(simulator.ws("/bithumb/websocket/v1"), open_timeout=PATIENCE,
+                    close_timeout=0.1).close()
         except websockets.exceptions.InvalidHandshake:
             pass
 

@@ -243,7 +243,8 @@ def work(port, numbers, name, certificate_path, pipe):
 async def uninterrupted(url):
     """{seq: payload} as a client library gives it."""
     messages = {}
-    async with websockets.asyncio.client.connect(url, compression=None, max_size=None) as it:
+    async with websockets.asyncio.client.connect(url, compression=None, max_size=None,
+                                                 open_timeout=60) as it:
         async for text in it:
             message = json.loads(text)
             if message["type"] == "skipped":
