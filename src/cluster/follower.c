@@ -39,11 +39,13 @@ static bool is_sound(const struct peer_hello *hello)
            hello->epoch <= LIMIT_NUMBER;
 }
 
-/* It is deposed, and does not know it yet. */
-static void refuse_peer(struct replica *replica)
+/* It is deposed, and does not know it yet; or (`behind`) what is to come first is of before a
+ * barrier that has fenced the log, which can only start over then. */
+static void refuse_peer(struct replica *replica, bool behind)
 {
     replica_forget_peer(replica);
     replica->refused_ns = replica->now_ns;
+    replica->peer_anew = behind;
 }
 
 /* Where it resumes, it names the epoch of the record before: a newer one may open with the next. So
@@ -66,7 +68,7 @@ void replica_peer_hello(struct replica *replica, const struct peer_hello *hello)
         home || (hello->resumed && strcmp(from.stream, journal_stream(replica->log)) == 0);
     bool deposed = is_deposed(replica, from.stream, hello->epoch);
     if (deposed)
-        refuse_peer(replica);
+        refuse_peer(replica, false);
     if (deposed && !resumed)
         return;
     path_begin(replica, peer, &from);
@@ -137,7 +139,7 @@ void replica_peer_record(struct replica *replica, struct slice text)
     record.stream = peer->reading.stream;
     record.epoch = peer->reading.epoch;
     if (is_deposed(replica, record.stream, record.epoch)) {
-        refuse_peer(replica);
+        refuse_peer(replica, true);
         return;
     }
     replica->peer_there = true;
@@ -178,6 +180,7 @@ bool shadow_is_ready(const struct replica *replica)
 static void follow_carrier(struct replica *replica, struct slot *slot, const char *reason)
 {
     replica->home = slot;
+    replica->peer_anew = false;
     replica_drop_peer(replica);
     replica_set_mode(replica, REPLICA_FOLLOWER_CARRIER, reason);
 }
@@ -301,11 +304,13 @@ static void find_again(struct replica *replica)
     }
 }
 
-/* A link to a leader that is deposed leads nowhere: another one is looked for. */
+/* A link to a leader that is deposed leads nowhere: another one is looked for. One that is behind a
+ * barrier is asked at once for where it stands. */
 static void leave_refused_peer(struct replica *replica)
 {
     int64_t again_ns = 2 * replica->options.times.silence * NS_PER_MS;
-    if (replica->refused_ns == 0 || replica->now_ns - replica->refused_ns < again_ns)
+    if (replica->refused_ns == 0 ||
+        (replica->now_ns - replica->refused_ns < again_ns && !replica->peer_anew))
         return;
     replica_drop_peer(replica);
     if (replica->mode == REPLICA_ALONE)

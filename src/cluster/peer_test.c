@@ -59,6 +59,9 @@ static void a_deposed_leader_is_left_and_another_looked_for(void **state)
     hello(follower, journal_stream(log), epoch - 1, last + 2);
     hear(follower, last + 2);
     assert_int_equal(last_of(follower), last + 1);
+    live(STEP_MS);
+    assert_string_equal(follower->since, ""); /* at once: it may be our log that is behind */
+    hello_anew(follower, journal_stream(log), epoch - 1, last + 3);
     follower->peer_open = false;
     live(1900);
     assert_false(follower->peer_open);
@@ -242,6 +245,24 @@ static void a_deposed_leader_that_is_linked_to_is_none(void **state)
     assert_int_equal(mode_of(follower), REPLICA_ALONE);
 }
 
+/* It leads, and has records of before its epoch that the follower's log can't take any more. */
+static void a_leader_ahead_of_a_fenced_log_is_asked_for_a_snapshot(void **state)
+{
+    struct node *follower = (struct node *)*state + 1;
+    const struct journal *log = replica_journal(follower->replica);
+    make_fenced(follower);
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    assert_string_not_equal(follower->since, "");
+    hello(follower, journal_stream(log), epoch, last + 1);
+    hear(follower, last + 1);
+    live(STEP_MS);
+    assert_string_equal(follower->since, "");
+    hello_anew(follower, journal_stream(log), epoch + 1, last + 5);
+    live(STEP_MS);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
+    assert_int_equal(last_of(follower), last + 4);
+}
+
 /* It comes home to a leader that was deposed meanwhile, as its carrier says. */
 static void a_barrier_fences_what_the_peer_fills(void **state)
 {
@@ -305,6 +326,7 @@ int main(void)
         TEST(a_barrier_that_cannot_be_placed_fences_the_peer),
         TEST(a_link_that_resumes_where_an_epoch_ends_is_heard),
         TEST(a_deposed_leader_that_is_linked_to_is_none),
+        TEST(a_leader_ahead_of_a_fenced_log_is_asked_for_a_snapshot),
         TEST(a_barrier_fences_what_the_peer_fills),
         TEST(who_waits_for_its_barrier_and_reads_anew_may_know_too_little),
         TEST(a_barrier_that_has_no_place_is_known_all_the_same),

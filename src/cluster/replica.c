@@ -221,7 +221,9 @@ void replica_want_peer(struct replica *replica)
     char since[LIMIT_STREAM_ID + 48] = "";
     if (replica->peer_wanted)
         return;
-    if (replica->mode == REPLICA_ALONE)
+    if (replica->peer_anew)
+        replica->peer_anew = false; /* once, with a snapshot */
+    else if (replica->mode == REPLICA_ALONE)
         left_token(replica, since, sizeof since);
     else if (replica->served && epoch > 0)
         snprintf(since, sizeof since, "%s.%lld.%lld", journal_stream(replica->log),

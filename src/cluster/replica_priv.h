@@ -66,6 +66,7 @@ struct replica {
     int64_t refused_ns;           /* since when the link is to one who was deposed; 0: it is not */
     bool peer_wanted;             /* a link is looked for */
     bool peer_linked;             /* it has said hello */
+    bool peer_anew;               /* the next one is asked for without a token */
     bool peer_there;              /* and comes from a leader, as far as is known */
     bool leaving;                 /* see replica_leave */
     bool served, writing;         /* the log was ever taken or named; the sequencer may write */

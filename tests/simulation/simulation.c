@@ -63,6 +63,7 @@ static const struct {
     {1155941, true},
     /* A leader's link was refused, for the epoch before its own. */
     {307747, true},
+    {1654897, true},
     /* A state ahead of its reading was believed, or its beacon where the states were not. */
     {294936, false},
     {61389, true},
