@@ -110,7 +110,7 @@ const struct command command_table[] = {
      "  --from T              begin so long behind the recording's first message: 90s, 10m, 1h\n"
      "  --loop                from the start again after the end\n"
      "The recorded exchanges are collected, from the recording, whatever exchanges.*.enabled and\n"
-     "ws_url say; the other settings hold.\n" NODE_OPTIONS,
+     "ws_url say, and without Kafka and other nodes; the other settings hold.\n" NODE_OPTIONS,
      command_replay},
     {"demo", "[--simulated] [--rate N] [--port P] [-c FILE] [--set key=value ...]",
      "a node to look at: of the exchanges when one answers, else of simulated ones",
