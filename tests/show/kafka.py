@@ -33,7 +33,8 @@ OPTIONS = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
            "-Dorg.slf4j.simpleLogger.showDateTime=true"]
 DIES_WITH_US = ["setpriv", "--pdeathsig", "KILL"]
 
-# Back soon after a kill -9: otherwise the old registration counts for 9 s.
+# Back soon after a kill -9: otherwise the old registration counts for 9 s. With less than 3 s, busy
+# machines miss heartbeats.
 SETTINGS = """\
 process.roles=broker,controller
 node.id={number}
@@ -46,7 +47,7 @@ advertised.listeners=CLIENT://127.0.0.1:{port},INTERNAL://127.0.0.1:{internal}{o
 listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT{door_kinds}
 log.dirs={data}
 metadata.log.dir={metadata}
-broker.session.timeout.ms=1500
+broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=300
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
