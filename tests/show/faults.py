@@ -155,7 +155,8 @@ class Exchange:
             return
         state, channel = expected
         try:
-            told = self.follower.wait_status(since, self.name, state, None, channel, 5)
+            told = self.follower.wait_status(since, self.name, state, None, channel,
+                                             PATIENCE_S)
         except AssertionError:
             self.problem(f"{window.title} is not told: {self.follower.statuses_since(since)}")
             return
