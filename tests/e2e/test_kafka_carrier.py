@@ -30,14 +30,14 @@ LATE = "(?i)answer|not acknowledged|do not come|timed out|reached"  # a machine 
 class Load:
     """A context manager. `lines`: what it has said, with our own time of each."""
 
-    def __init__(self, brokers, topic=None, seconds=SECONDS):
+    def __init__(self, brokers, topic=None, seconds=SECONDS, properties=None):
         self.topic = topic or "load-" + uuid.uuid4().hex
         self.seconds = seconds
         self.lines = []
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "tools", "carrier_load"), brokers, self.topic, str(RATE),
-             str(seconds)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True)
+             str(seconds), *(f"{name}={value}" for name, value in (properties or {}).items())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.log = []
         self.threads = [threading.Thread(target=self._read, daemon=True),
                         threading.Thread(target=self._read_log, daemon=True)]
@@ -264,6 +264,20 @@ def test_a_strangers_open_transaction_keeps_nothing_back(own_broker):
         load.wait_position(own_broker.end_of(load.topic) + LOSS)
         load.summary()
         stranger.abort_transaction(4 * PATIENCE)
+
+
+def test_who_may_not_write_is_told_so():
+    """Not `up`: what the producer finds out while a session is made counts as well."""
+    from confluent_kafka.admin import NewTopic
+    with Broker(secure=True, users={"reader": "reader-secret"}) as broker:
+        broker.allow("reader", [("TOPIC", "readonly", "READ"), ("TOPIC", "readonly", "DESCRIBE")])
+        admin = broker.admin()  # must outlive its answers
+        admin.create_topics([NewTopic("readonly", 1, 1)])["readonly"].result(PATIENCE)
+        properties = {**broker.security("reader", "PLAIN"), "sasl.password": "reader-secret"}
+        with Load(broker.brokers, "readonly", properties=properties) as load:
+            load.wait_error("authoriz")
+            wait_until(lambda: "authoriz" in load.lines[-1].get("error", ""), "it stays so")
+            assert not load.find(state="up")
 
 
 def test_a_broker_that_never_answers():

@@ -166,7 +166,8 @@ static void open_session(struct helper *helper)
         helper->quiet_ns = clock_monotonic_ns() + LIMIT_KAFKA_ANSWER_MS * INT64_C(1000000);
     else if (!waits || clock_monotonic_ns() > helper->quiet_ns)
         tell_failure(link, &err);
-    if (helper->session != NULL && helper->session->late && give_more_time(helper))
+    const struct kafka_session *session = helper->session;
+    if (session != NULL && (session->spent || (session->late && give_more_time(helper))))
         end_session(helper);
     wait_ms(link, result != -EINVAL ? LIMIT_KAFKA_RETRY_MS : LIMIT_KAFKA_REFUSED_MS);
 }

@@ -63,6 +63,14 @@ static void leave_out_suppressed(char *text)
         memcpy(comma, ")", 2);
 }
 
+/* Part of it came from a broker. */
+static void make_plain(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
+            *at = '\'';
+}
+
 void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -87,9 +95,7 @@ void kafka_trouble_add(struct kafka_trouble *trouble, rd_kafka_t *handle, rd_kaf
     trouble->named = code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
     snprintf(trouble->text, sizeof trouble->text, "%s", reason);
     leave_out_suppressed(trouble->text);
-    for (char *at = trouble->text; *at != '\0'; at++)
-        if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
-            *at = '\'';
+    make_plain(trouble->text);
 }
 
 /* While nobody else reads the events: before the session is handed over. */
@@ -254,6 +260,18 @@ static int check_and_look(struct kafka_session *session, const struct kafka_conf
     return result == 0 ? look(session, config, true, answer_ms, ret_probe, err) : result;
 }
 
+/* What the producer has found out meanwhile, and is told of once only. */
+static int check_producer(struct kafka_session *session, struct err *err)
+{
+    char text[200];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(session->producer, text, sizeof text);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    session->spent = true;
+    make_plain(text);
+    return err_set(err, -EINVAL, "nothing can be written: %s (%s)", rd_kafka_err2str(code), text);
+}
+
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
                           struct kafka_probe *ret_probe, struct err *err)
 {
@@ -264,6 +282,8 @@ int kafka_session_prepare(struct kafka_session *session, const struct kafka_conf
     session->late = session->late || trouble.late || result == -ETIMEDOUT;
     if (result == -ETIMEDOUT)
         result = -EAGAIN;
+    if (result != -EINVAL && check_producer(session, err) != 0)
+        return -EINVAL;
     if (result == -EAGAIN && trouble.text[0] != '\0')
         return err_set(err,
                        trouble.denied  ? -EACCES

@@ -21,6 +21,7 @@ struct kafka_session {
     bool reading;  /* the partition is being fetched */
     int answer_ms; /* its handles give up on an answer after that */
     bool late;     /* somebody was there while it was prepared, and did not answer in time */
+    bool spent;    /* of no use any more: its producer met what it can't get over */
 };
 
 /* What was seen of the topic. */
@@ -53,7 +54,8 @@ void kafka_session_destroy(struct kafka_session *session); /* NULL is a no-op */
 /*
  * The topic is there (made, if it was not) and is as it must be, and its leader answers. -EAGAIN:
  * not yet, and brokers must be waited for; -EIO: the same, and the library has told why;
- * -EINPROGRESS: it was just made; -EACCES: we are not let in; -EINVAL: it is not as it must be.
+ * -EINPROGRESS: it was just made; -EACCES: we are not let in; -EINVAL: it is not as it must be, or
+ * we may not, or can't, write there.
  */
 int kafka_session_prepare(struct kafka_session *session, const struct kafka_config *config,
                           struct kafka_probe *ret_probe, struct err *err) MUST_CHECK;

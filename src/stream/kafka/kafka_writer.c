@@ -75,9 +75,11 @@ static rd_kafka_error_t *give(struct kafka_carrier *kafka, const struct item *it
 static enum carrier_result refuse(struct kafka_carrier *kafka, rd_kafka_error_t *error)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        log_warn("kafka", log_text("msg", "a record was not taken, to be written again"),
-                 log_text("error", rd_kafka_error_string(error)));
+    if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL && !kafka->trouble.fatal) {
+        kafka->trouble.fatal = true; /* the next poll loses the session */
+        snprintf(kafka->trouble.text, sizeof kafka->trouble.text, "a record was not taken: %s",
+                 rd_kafka_err2str(code));
+    }
     rd_kafka_error_destroy(error);
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         metric_add(kafka->metrics.full, 1);
