@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What anybody finds in the topic, by docs/examples/read_topic.py, which knows three lines."""
 
+import json
 import os
 import sys
 import time
@@ -37,6 +38,27 @@ class Noting(read_topic.Reader):
             self.fenced.append((int(headers["tw-epoch"]), int(headers["tw-seq"]),
                                 record.value().decode()))
         return message
+
+
+def wait_start(broker, stream):
+    """A beacon names a place from which on everything of the stream is there: who begins now can go
+    on with it when it is to lead."""
+    from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+    consumer = Consumer({"bootstrap.servers": broker.brokers, "group.id": "shows",
+                         "enable.auto.commit": False})
+    consumer.assign([TopicPartition(TOPIC, 0, OFFSET_BEGINNING)])
+    deadline = time.monotonic() + SLOW_MACHINE
+    try:
+        while time.monotonic() < deadline:
+            record = consumer.poll(1)
+            if record is None or record.error():
+                continue
+            if dict(record.headers() or []).get("tw-type") == b"beacon" and json.loads(
+                    record.value()).get("start", {}).get("stream") == stream:
+                return
+    finally:
+        consumer.close()
+    raise AssertionError(f"no beacon of {stream} says where one can begin")
 
 
 def rebuild(broker, newest):

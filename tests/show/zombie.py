@@ -75,6 +75,7 @@ def freeze(world, member, kind):
     door = world.doors[member]
     for attempt in range(1, TRIES + 1):
         lead_by_kafka = len(member.node.logged(msg="mode", mode="leader-direct"))
+        member.wait_source("kafka")
         begun = time.monotonic()
         if kind != "plain":
             door.set("hold")
@@ -195,6 +196,7 @@ def run(world):
     try:
         world.ones.start().wait_source("kafka")
         leads(world.ones)
+        topic.wait_start(world.broker, world.ones.wait_stream()[0])
         world.clients[world.ones] = world.audience.join(world.ones, CLIENTS)
         world.clients[world.ones] += world.audience.join_from_start(world.ones)
         for number in range(ROUNDS):
