@@ -43,7 +43,8 @@ struct loop;
 
 /*
  * Destroys the loop and returns the status. An address look-up that is still under way is not
- * waited for: then everything is flushed and the process ends here, with that status.
+ * waited for: then everything is flushed and the process ends here, with that status. SIGHUP,
+ * SIGINT and SIGTERM are held from here on: they ask for what is happening already.
  */
 int end_loop(struct loop *loop, int status);
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "net/loop.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,8 +22,20 @@ int command_version(int count, char **arguments)
     return EXIT_DONE;
 }
 
+/* With the loop go its handlers, and without one such a signal would end us half-way. */
+static void hold_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 int end_loop(struct loop *loop, int status)
 {
+    hold_signals();
     if (loop_is_resolving(loop)) {
         log_stop();
         fflush(NULL);

@@ -227,9 +227,13 @@ static void node_on_hangup(void *context)
 
 static void node_take_signals(struct node *node)
 {
+    sigset_t hangup;
     loop_on_signal(node->options.loop, SIGHUP, node_on_hangup, node);
     loop_on_signal(node->options.loop, SIGTERM, node_on_signal, node);
     loop_on_signal(node->options.loop, SIGINT, node_on_signal, node);
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &hangup, NULL); /* run_load holds it */
 }
 
 static int node_open_collection(struct node *node, struct err *err)

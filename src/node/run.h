@@ -16,7 +16,8 @@ void run_sources(const struct node_arguments *arguments, struct settings_options
 void run_alone(struct node_arguments *arguments);
 
 /* The settings, and what the files that they name hold. 0; or EXIT_CONFIGURATION with the reason
- * said, and then there is nothing to release. */
+ * said, and then there is nothing to release. A SIGHUP that comes before the node is there waits
+ * for node_create: who starts a node and has it reload at once does not end it. */
 int run_load(const struct node_arguments *arguments, struct settings *ret_settings,
              struct front **ret_front);
 void run_release(struct settings *settings, struct front *front);

@@ -45,11 +45,21 @@ void run_alone(struct node_arguments *arguments)
     }
 }
 
+/* What is read from here on may be older than the change that it tells of. */
+static void hold_hangup(void)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL);
+}
+
 int run_load(const struct node_arguments *arguments, struct settings *ret_settings,
              struct front **ret_front)
 {
     struct err err = {0};
     struct settings_options options;
+    hold_hangup();
     run_sources(arguments, &options);
     if (settings_load(ret_settings, &options, &err) < 0)
         return say_wrong(&err);

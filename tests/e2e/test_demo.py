@@ -70,9 +70,13 @@ def test_five_seconds_are_waited_for_silent_exchanges():
         silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
         begin = time.monotonic()
-        node = stack.enter_context(demo(*at(upbit=url)))
+        node = demo(*at(upbit=url))
+        stack.enter_context(silent.accept()[0])
+        node.send_signal(signal.SIGHUP)  # waits until there is something to reload
+        stack.enter_context(node)
         assert ANSWER_SECONDS - 0.5 < time.monotonic() - begin < ANSWER_SECONDS + PATIENCE
         assert_simulated(node)
+        node.wait_log(msg="configuration reloaded")
 
 
 def test_an_answer_over_tls_counts_only_when_it_is_verified(tmp_path):

@@ -79,6 +79,16 @@ def test_hangup_is_not_the_end():
         assert node.get("/readyz")[0] == 200
 
 
+def test_hangup_while_it_leaves_is_no_other_end():
+    """Up to the last moment: a script that has it reload does not know that another one ends it."""
+    for _ in range(5):
+        node = alone().start()
+        node.send_signal(signal.SIGTERM)
+        while node.process.poll() is None:
+            node.send_signal(signal.SIGHUP)
+        assert node.stop() == 0
+
+
 def test_leaving_with_nobody_there_is_quick():
     """From the moment on in which it says that it serves."""
     for _ in range(30):
