@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -316,15 +317,28 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     try_next(connector);
 }
 
+/* The first look-up makes libuv's threads, with the mask of who asks. Signals are the main
+ * thread's: one that they could take would end the process when the loop, and its handlers, are
+ * gone. */
+static int look_up(struct tcp_connector *connector, const char *port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = uv_getaddrinfo(&connector->loop->uv, &connector->request, on_resolved,
+                               connector->host, port, &hints);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 /* Numbers in text go the same way as names: one road, and the answer always comes later. */
 static void resolve(struct tcp_connector *connector, uint32_t timeout_ms)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     char port[8];
     snprintf(port, sizeof(port), "%u", (unsigned)connector->port);
     connector->request.data = connector;
-    int error = uv_getaddrinfo(&connector->loop->uv, &connector->request, on_resolved,
-                               connector->host, port, &hints);
+    int error = look_up(connector, port);
     connector->request_pending = error == 0;
     connector->loop->lookups += error == 0;
     connector->state = error == 0 ? CONNECT_RESOLVING : CONNECT_FAILED;

@@ -80,9 +80,12 @@ def test_hangup_is_not_the_end():
 
 
 def test_hangup_while_it_leaves_is_no_other_end():
-    """Up to the last moment: a script that has it reload does not know that another one ends it."""
+    """Up to the last moment: a script that has it reload does not know that another one ends it.
+    Nor do threads take it that look names up."""
     for _ in range(5):
-        node = alone().start()
+        node = alone("--set", "cluster.role=leader", "--set",
+                     "cluster.peers=http://localhost:1").start()
+        node.wait_log(msg="peer does not answer, asking on")
         node.send_signal(signal.SIGTERM)
         while node.process.poll() is None:
             node.send_signal(signal.SIGHUP)
