@@ -55,6 +55,7 @@ SHOWS = [
     ("kafka-faults", True, "Kafka breaks in every way: nothing missing, and how long without data"),
     ("zombie", True, "a leader that was frozen wakes up: what it wrote is fenced, nobody sees it"),
     ("rollback", True, "Kafka off and on by one key and SIGHUP, under load: nobody notices"),
+    ("chaos", False, "everything at once, at random: no node ends, no client is lied to"),
     ("reopenings", False, "Kafka comes and goes 100 times: no thread, descriptor, memory more"),
     ("fanout", False, "every message to every client: rate and CPU, beside a bare loop and others"),
     ("latency", False, "how late messages come at 10, 100, 1,000 clients, beside a bare loop"),
