@@ -48,6 +48,7 @@ SECONDS = int(os.environ.get("CHAOS_SECONDS", "120"))
 RATE = 60
 READERS = 5  # of each node
 HEALTH_S = 10
+WORDS_MAX = 2800  # of a node that failed: the last ones
 HEAL_S = 120
 TOPIC = "tickwire.market"
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the end of a connection is an RST
@@ -249,7 +250,7 @@ class Chaos:
         """It has been ended by us; what it said goes on the table when it ended otherwise."""
         status = member.node.wait(60)
         if status not in allowed:
-            self.problems.append(f"{member.name} ended with {status}:\n{member.log_tail(30)}")
+            self.problems.append(f"{member.name} ended with {status}:\n{member.log_tail(80)[-WORDS_MAX:]}")
         member.kill()
 
     def again(self, member):
@@ -360,7 +361,7 @@ class Chaos:
         for member in self.cluster.members:
             if member.node.process.poll() is not None:
                 self.problems.append(f"{member.name} ended by itself "
-                                     f"({member.node.process.returncode}):\n{member.log_tail(120)}")
+                                     f"({member.node.process.returncode}):\n{member.log_tail(120)[-WORDS_MAX:]}")
 
     def ask(self):
         """/healthz, again and again."""
@@ -373,7 +374,7 @@ class Chaos:
                             pass
                     except TimeoutError:
                         self.problems.append(f"{member.name} did not answer in {HEALTH_S} s:\n"
-                                             f"{member.log_tail(40)}")
+                                             f"{member.log_tail(80)[-WORDS_MAX:]}")
                     except OSError:
                         pass  # full, or attacked
                     self.slowest_ms = max(self.slowest_ms,
