@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything changes at once: two nodes under a sanitizer stand what comes together by chance.
 
-A leader and a follower of simulated markets, a broker, and a third node that says nonsense. Each 50
-to 500 ms one of them is changed: settings by SIGHUP, the broker or a node stopped, killed, started
-as another, the topic deleted, SIGTERM while it starts. Meanwhile hundreds of clients come: in every
-form, with every kind of token, slow, cut at any byte; and attacks.
+A leader and a follower of simulated markets, a broker, and a third node that says nonsense. In
+bursts, each 50 to 500 ms one of them is changed: settings by SIGHUP, the broker or a node stopped,
+killed, started as another, the topic deleted, SIGTERM while it starts. In between Kafka feeds both.
+Meanwhile hundreds of clients come: in every form, with every kind of token, slow, cut at any byte;
+and attacks.
 
 A node may not end by itself, nor leave /healthz unanswered for 10 s. Who reads on keeps the rules:
 seq grows by one, a token of one node goes on at the other, nobody gets another text for the same
@@ -50,6 +51,8 @@ READERS = 5  # of each node
 HEALTH_S = 10
 WORDS_MAX = 2800  # of a node that failed: the last ones
 HEAL_S = 120
+BURST_S = 6
+CALM_S = 15
 TOPIC = "tickwire.market"
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the end of a connection is an RST
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
@@ -202,7 +205,7 @@ class Chaos:
         self.random = random.Random(SEED)
         self.problems, self.events = [], {}
         self.lock = threading.Lock()  # of which nodes run
-        self.slowest_ms = 0
+        self.slowest_ms = self.calms = 0
         self.ended = threading.Event()
         self.children = []
         self.begun = time.monotonic()
@@ -250,7 +253,7 @@ class Chaos:
         """It has been ended by us; what it said goes on the table when it ended otherwise."""
         status = member.node.wait(60)
         if status not in allowed:
-            self.problems.append(f"{member.name} ended with {status}:\n{member.log_tail(80)[-WORDS_MAX:]}")
+            self.problems.append(f"{member.name} ended with {status}:\n{last_words(member)}")
         member.kill()
 
     def again(self, member):
@@ -361,7 +364,7 @@ class Chaos:
         for member in self.cluster.members:
             if member.node.process.poll() is not None:
                 self.problems.append(f"{member.name} ended by itself "
-                                     f"({member.node.process.returncode}):\n{member.log_tail(120)[-WORDS_MAX:]}")
+                                     f"({member.node.process.returncode}):\n{last_words(member)}")
 
     def ask(self):
         """/healthz, again and again."""
@@ -374,7 +377,7 @@ class Chaos:
                             pass
                     except TimeoutError:
                         self.problems.append(f"{member.name} did not answer in {HEALTH_S} s:\n"
-                                             f"{member.log_tail(80)[-WORDS_MAX:]}")
+                                             f"{last_words(member)}")
                     except OSError:
                         pass  # full, or attacked
                     self.slowest_ms = max(self.slowest_ms,
@@ -386,27 +389,52 @@ class Chaos:
         for index, member in enumerate(self.cluster.members):
             self.spawn(os.path.abspath(__file__), "storm", member.port, SEED + index, SECONDS)
         while time.monotonic() - self.begun < SECONDS and not self.problems:
-            self.step()
-            time.sleep(self.random.uniform(0.05, 0.5))  # the rate of what happens
+            until = time.monotonic() + self.random.uniform(0.2, BURST_S)
+            while time.monotonic() < until and not self.problems:
+                self.step()
+                time.sleep(self.random.uniform(0.05, 0.5))  # the rate of what happens
+            self.calm()
         self.ended.set()
         asker.join()
 
-    def heal(self):
+    def calm(self):
+        """All is mended, until Kafka feeds both or it takes too long: else it never would, and
+        nothing could change under those who come by it."""
+        self.mend()
+        until = time.monotonic() + CALM_S
+        while time.monotonic() < until and not self.problems:
+            self.look()
+            with contextlib.suppress(OSError, AssertionError, ValueError):
+                if all(member.source() == "kafka" for member in self.cluster.members):
+                    self.calms += 1
+                    return
+            time.sleep(0.1)  # the rate of looking
+
+    def mend(self):
         """As it was at first."""
-        end(self.children)
         if self.broker.running and self.broker.frozen:
             self.broker.cont()
         elif not self.broker.running:
             self.broker.process = None
             self.broker.launch()
-        self.broker.ready()
         for member in self.cluster.members:
             self.hang_up(member, kafka__enabled=True, kafka__brokers=self.broker.brokers,
                          kafka__topic=TOPIC, kafka__properties={}, kafka__password_file="",
                          http__max_clients=1000, stream__max_lag="120s",
                          exchanges__upbit__enabled=True)
+
+    def heal(self):
+        end(self.children)
+        self.mend()
         for member in self.cluster.members:
             member.wait_source("kafka", HEAL_S)
+
+
+def last_words(member):
+    """What a sanitizer says comes before its stack; else the end of the log."""
+    log = member.log_tail(200)
+    at = log.find("Sanitizer")
+    return log[max(0, at - 200):][:WORDS_MAX] if at >= 0 else log[-WORDS_MAX:]
 
 
 def end(children):
@@ -430,7 +458,8 @@ def work(broker, cluster_, babbler, audience):
     chaos = Chaos(broker, cluster_, babbler)
     problems = chaos.problems
     chaos.run()
-    figures = {"seed": SEED, "events": chaos.events, "healthz_ms_max": chaos.slowest_ms}
+    figures = {"seed": SEED, "events": chaos.events, "calms": chaos.calms,
+               "healthz_ms_max": chaos.slowest_ms}
     if not problems:
         babbler.__exit__()
         chaos.heal()
