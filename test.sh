@@ -20,7 +20,7 @@ all | quick) ;;
 esac
 
 logs=build/logs
-job_seconds=900 # no job may hang a build server
+job_seconds=1800 # no job may hang a build server
 passed=0
 failed=0
 skipped=0

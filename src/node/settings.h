@@ -118,6 +118,7 @@ struct settings_options {
     const char *const *environment; /* "NAME=value", NULL-terminated; NULL: none */
     const char *const *set;         /* "key=value", of --set, in their order; the last one wins */
     size_t set_count;
+    bool not_empty; /* a file of no bytes is an error */
 };
 
 /*

@@ -304,7 +304,8 @@ int settings_load(struct settings *ret_settings, const struct settings_options *
 
     int result = 0;
     if (options->file != NULL)
-        result = settings_yaml_read(options->file, catalog, take_entry, &loading, err);
+        result = settings_yaml_read(options->file, options->not_empty, catalog, take_entry,
+                                    &loading, err);
     if (result == 0)
         result = take_environment(&loading, options->environment, err);
     if (result == 0)

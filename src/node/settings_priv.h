@@ -174,8 +174,8 @@ typedef int setting_entry_fn(void *context, const struct setting *setting,
                              struct err *err);
 
 /* Reads a YAML file and hands over each setting in it, once. */
-int settings_yaml_read(const char *file, const struct catalog *catalog, setting_entry_fn *entry,
-                       void *context, struct err *err) MUST_CHECK;
+int settings_yaml_read(const char *file, bool not_empty, const struct catalog *catalog,
+                       setting_entry_fn *entry, void *context, struct err *err) MUST_CHECK;
 
 /* Whether the values go together: what an exchange carries on a connection, who leads and follows
  * whom. -EINVAL, and err names the key. */

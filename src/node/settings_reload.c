@@ -60,7 +60,9 @@ int settings_reload(struct settings *running, const struct settings_options *opt
                     struct settings_reload *ret_reload, struct err *err)
 {
     CLEANUP(memory_freep) struct settings *loaded = memory_alloc(sizeof *loaded);
-    int result = settings_load(loaded, options, err);
+    struct settings_options again = *options;
+    again.not_empty = true; /* somebody writes it at this moment; the defaults are nobody's wish */
+    int result = settings_load(loaded, &again, err);
     if (result < 0)
         return result;
     CLEANUP(catalog_destroyp) struct catalog *catalog = catalog_create();

@@ -21,8 +21,8 @@ struct settings_reload {
 
 /*
  * Loads again from the same sources and takes over into `running` what may change. On failure err
- * says what settings_load would, or why the new values do not go together with those that stay;
- * then `running` is what it was, and there is nothing to release.
+ * says what settings_load would, or why the new values do not go together with those that stay,
+ * or that the file is empty; then `running` is what it was, and there is nothing to release.
  */
 int settings_reload(struct settings *running, const struct settings_options *options,
                     struct settings_reload *ret_reload, struct err *err) MUST_CHECK;

@@ -236,6 +236,8 @@ static void what_is_wrong_changes_nothing(void **state)
     assert_refused(&running, &from_file,
                    FILE_NAME
                    ":1:15: log.level: expected one of debug|info|warn|error, found \"loud\"");
+    write_file("");
+    assert_refused(&running, &from_file, FILE_NAME ": expected settings, found an empty file");
     unlink(FILE_NAME);
     assert_refused(&running, &from_file, FILE_NAME ": cannot open it: No such file or directory");
     assert_int_equal(running.log.level, LOG_WARN);

@@ -88,9 +88,9 @@ static const char reference_head[] =
     "are `{a: b}` and `a=b`.\n"
     "\n"
     "SIGHUP reads the file again: a *live* key has its new value at once, the others keep theirs\n"
-    "until a *restart*, and the log says which is which. A file with an error changes nothing. "
-    "The\n"
-    "same signal reads certificate, key and tokens again (docs/access.md), and Kafka's password.\n"
+    "until a *restart*, and the log says which is which. A file with an error changes nothing,\n"
+    "nor does an empty one. The same signal reads certificate, key and tokens again\n"
+    "(docs/access.md), and Kafka's password.\n"
     "Keys marked *not built yet* are known, but this version takes nothing but their default.\n";
 
 /* A range as it is written in YAML, through a setting that has the row's type. */

@@ -307,12 +307,14 @@ static int read_file(const char *file, struct buffer *out, struct err *err)
     return 0;
 }
 
-int settings_yaml_read(const char *file, const struct catalog *catalog, setting_entry_fn *entry,
-                       void *context, struct err *err)
+int settings_yaml_read(const char *file, bool not_empty, const struct catalog *catalog,
+                       setting_entry_fn *entry, void *context, struct err *err)
 {
     struct buffer text;
     buffer_init(&text, SETTINGS_FILE_MAX);
     int result = read_file(file, &text, err);
+    if (result == 0 && not_empty && text.size == 0)
+        result = err_set(err, -EINVAL, "%s: expected settings, found an empty file", file);
     if (result < 0) {
         buffer_release(&text);
         return result;
