@@ -128,6 +128,7 @@
 #define LIMIT_PEER_PING_MS 500     /* between two pings on the link */
 #define LIMIT_PEER_PINGS 4         /* that may go by with nothing heard */
 #define LIMIT_PEER_HELLO_MS 13000  /* it may wait for the token, and then for a snapshot */
+#define LIMIT_PEER_STALL_MS 4000   /* between two messages of a snapshot, whatever else comes */
 #define LIMIT_PEER_BACKOFF_MS 2000 /* between two attempts at a link */
 #define LIMIT_PEER_SNAPSHOT (64 * MEBIBYTE) /* of one snapshot on the link */
 #define LIMIT_PEER_NAME 64                  /* of a node, terminated */

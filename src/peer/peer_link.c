@@ -30,7 +30,8 @@ struct peer_link {
     enum link_phase phase;
     bool ended;
     unsigned silent;  /* pings since something was heard */
-    unsigned waiting; /* pings since it was connected, until hello */
+    unsigned waiting; /* pings since it was connected, until hello; in a snapshot, since its last
+                         message */
     int64_t opened_ns;
     char node[LIMIT_PEER_NAME];
     char stream[LIMIT_STREAM_ID];
@@ -79,6 +80,7 @@ static void link_hello(struct peer_link *link, struct slice text)
     bool first = link->opened_ns == 0;
     link->phase = greeting.resumed ? LINK_LIVE : LINK_SNAPSHOT;
     link->snapshot_size = 0;
+    link->waiting = 0;
     link->epoch = greeting.epoch;
     link->next = greeting.next;
     memcpy(link->stream, greeting.stream, sizeof link->stream);
@@ -104,6 +106,7 @@ static void link_snapshot(struct peer_link *link, struct slice text)
 {
     const struct peer_reader *reader = link->options.reader;
     link->snapshot_size += text.size;
+    link->waiting = 0;
     if (link->snapshot_size > LIMIT_PEER_SNAPSHOT)
         link_break(link, "a snapshot that is too large");
     else
@@ -202,8 +205,10 @@ static void link_watch(void *context)
         link_end(link, "nothing heard for %u ms", LIMIT_PEER_PINGS * LIMIT_PEER_PING_MS);
         return;
     }
-    if (link->phase == LINK_OPENING && ++link->waiting > LIMIT_PEER_HELLO_MS / LIMIT_PEER_PING_MS) {
-        link_end(link, "no hello within %u ms", LIMIT_PEER_HELLO_MS);
+    bool opening = link->phase == LINK_OPENING;
+    unsigned most_ms = opening ? LIMIT_PEER_HELLO_MS : LIMIT_PEER_STALL_MS;
+    if (link->phase != LINK_LIVE && ++link->waiting > most_ms / LIMIT_PEER_PING_MS) {
+        link_end(link, "no %s within %u ms", opening ? "hello" : "more of its snapshot", most_ms);
         return;
     }
     link->silent++;

@@ -3,7 +3,8 @@
  * One connection to another node's /ws/exchange, from the attempt to its end: an ordinary client of
  * that stream, which asks nothing but to begin behind a token. What comes is not trusted: messages
  * of at most LIMIT_RECORD, `hello` first and from the node that was meant, numbers that grow by
- * one, snapshots of at most LIMIT_PEER_SNAPSHOT; a link on which something else comes ends.
+ * one, snapshots of at most LIMIT_PEER_SNAPSHOT that go on every LIMIT_PEER_STALL_MS; a link on
+ * which something else comes ends.
  *
  * A ping goes out every LIMIT_PEER_PING_MS; when LIMIT_PEER_PINGS have gone by with nothing heard,
  * the link is lost. Counted in pings, not in time: who was stopped himself hears first what came

@@ -39,7 +39,7 @@ struct fixture {
     struct loop *loop;
     struct http_server *server;
     struct peers *peers;
-    struct timer *deadline;
+    struct timer *deadline, *beat;
     struct tcp *links[LINKS_MAX];
     size_t link_count;
     char queries[LINKS_MAX][128];
@@ -179,6 +179,14 @@ static void handle_stream(void *context, struct http_connection *connection,
         loop_stop(fixture->loop);
 }
 
+/* The first link hears something all the time. */
+static void on_beat(void *context)
+{
+    const struct fixture *fixture = context;
+    if (fixture->link_count == 1 && strstr(fixture->told.data, "gone") == NULL)
+        send_text(fixture->links[0], "{\"type\":\"heartbeat\",\"seq\":7,\"ts\":1}");
+}
+
 /* ---- running ---- */
 
 static void on_deadline(void *context)
@@ -203,6 +211,7 @@ static void fixture_init(struct fixture *fixture, const char *const *script)
         http_server_route(fixture->server, &routes[i]);
     fixture->deadline = timer_create_on(fixture->loop, on_deadline, fixture);
     timer_start(fixture->deadline, DEADLINE_MS, 0);
+    fixture->beat = timer_create_on(fixture->loop, on_beat, fixture);
 }
 
 static int create(struct fixture *fixture, const char *token_file, struct err *err)
@@ -248,6 +257,7 @@ static void release(struct fixture *fixture)
     for (size_t i = 0; i < fixture->link_count; i++)
         tcp_destroy(fixture->links[i]);
     timer_destroy(fixture->deadline);
+    timer_destroy(fixture->beat);
     http_server_close(fixture->server);
     loop_destroy(fixture->loop);
     buffer_release(&fixture->told);
@@ -294,6 +304,21 @@ static void test_a_snapshot_that_was_cut_begins_anew(void **state)
     expect_queries(cut, "tw-w.1.5", "since=tw-w.1.5");
     expect_queries(whole, "", "since=tw-x.2.7");
     expect_queries(nothing, "tw-w.1.5", "since=tw-w.1.5");
+}
+
+/* It is alive, and says nothing of what is missing. */
+static void test_a_snapshot_that_stands_still_is_left(void **state)
+{
+    (void)state;
+    static const char *const script[] = {HELLO("false"), RECORD("3"), NULL};
+    struct fixture fixture;
+    fixture_init(&fixture, script);
+    fixture.stop_at = 2;
+    timer_start(fixture.beat, LIMIT_PEER_PING_MS, LIMIT_PEER_PING_MS);
+    start(&fixture, "", "");
+    run(&fixture);
+    assert_ptr_equal(strstr(fixture.told.data, "hello snapshot lost "), fixture.told.data);
+    release(&fixture);
 }
 
 static void test_what_is_told(void **state)
@@ -416,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_link_goes_on_where_it_stood),
         cmocka_unit_test(test_a_snapshot_that_was_cut_begins_anew),
+        cmocka_unit_test(test_a_snapshot_that_stands_still_is_left),
         cmocka_unit_test(test_what_is_told),
         cmocka_unit_test(test_opened_from_inside),
         cmocka_unit_test(test_closed_from_inside),
