@@ -234,16 +234,17 @@ static void take_waiting(struct replica *replica)
 {
     struct slot *slot = replica->home;
     int64_t stall_ns = replica->options.times.stall * NS_PER_MS;
-    int64_t newest = journal_barrier_epoch(replica->log);
-    if (newest > replica->epoch) /* the log has gone on with it, by the peer */
-        depose(replica, replica->peer.leader, newest);
-    else if (replica->barrier_read && slot->path.joined && !replica->whole)
+    int64_t newest = journal_barrier_epoch(replica->log), read = slot->path.reading.epoch;
+    bool taken = replica->barrier_read && slot->path.joined && read == replica->epoch;
+    if (newest > replica->epoch || journal_epoch(replica->log) == replica->epoch)
+        depose(replica, replica->peer.leader, newest); /* the log has gone on, by the peer */
+    else if (taken && !replica->whole)
         lead_fresh(replica, NOT_WHOLE); /* the carrier lost its end meanwhile, and was read anew */
-    else if (replica->barrier_read && slot->path.joined)
+    else if (taken)
         take_opened(replica);
     else if (slot->carrier == NULL || take_over_failed(replica))
         lead_fresh(replica, "the carrier does not give the barrier back");
-    else if (replica->barrier_read || slot->path.unfit)
+    else if (replica->barrier_read || slot->path.unfit || read >= replica->epoch)
         replica->leading = TAKE_READING; /* others wrote before it: once more */
     else if (replica->now_ns - replica->barrier_ns >= stall_ns)
         write_own_barrier(replica);

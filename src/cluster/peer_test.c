@@ -199,6 +199,29 @@ static void who_hears_of_a_newer_leader_by_the_peer_does_not_lead(void **state)
     assert_int_equal(last_of(follower), last + 1);
 }
 
+/* An epoch is given once. If it is not, who waits for its barrier of it does not open it as well.
+ */
+static void an_epoch_that_another_has_opened_is_not_opened_again(void **state)
+{
+    struct node *follower = (struct node *)*state + 1;
+    const struct journal *log = replica_journal(follower->replica);
+    struct replica_info info;
+    make_pair();
+    int64_t last = last_of(follower), epoch = journal_epoch(log);
+    fake_topic.silent = true;
+    live(1200);
+    hello(follower, journal_stream(log), epoch, last + 1);
+    replica_lead(follower->replica, 0);
+    live(STEP_MS);
+    hear_epoch(follower, last + 1, epoch + 1);
+    fake_topic.silent = false;
+    live(100);
+    replica_describe(follower->replica, &info);
+    assert_false(info.leader);
+    assert_int_equal(info.fenced_epoch, epoch + 1);
+    assert_int_equal(last_of(follower), last + 1);
+}
+
 /* A follower whose log ends before a barrier that it has read, with a link that is silent yet. */
 static void make_fenced(struct node *follower)
 {
@@ -333,6 +356,7 @@ int main(void)
         TEST(a_log_that_lacks_what_is_fenced_starts_over),
         TEST(who_reads_beside_a_leader_begins_anew),
         TEST(who_hears_of_a_newer_leader_by_the_peer_does_not_lead),
+        TEST(an_epoch_that_another_has_opened_is_not_opened_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

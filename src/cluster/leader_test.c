@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who leads, or takes over, while a carrier begins anew or brings what nobody should have written.
+ */
+#include "cluster/nodes_fixture_test.h"
+
+#include <stdio.h>
+
+/* A node of this stream and epoch, `seq` being of `record_epoch`, was where it begins now. */
+static void begin_at(struct node *node, int64_t epoch, int64_t seq, int64_t record_epoch)
+{
+    const struct carrier_reader *reader = &node->fake.reader;
+    struct checkpoint from = {.epoch = epoch,
+                              .seq = seq,
+                              .record_epoch = record_epoch,
+                              .position = (int64_t)node->fake.at};
+    snprintf(from.stream, sizeof from.stream, "%s", journal_stream(replica_journal(node->replica)));
+    reader->began(reader->context, &from);
+}
+
+/* ---- taking over ---- */
+
+/* One that follows, and whose leader has gone. */
+static struct node *make_heir(void)
+{
+    make_pair();
+    replica_detach(nodes[0].replica, 0);
+    nodes[0].attached = false;
+    return &nodes[1];
+}
+
+static void assert_leads_behind(struct node *node, int64_t epoch)
+{
+    struct replica_info info;
+    replica_describe(node->replica, &info);
+    assert_true(info.leader);
+    assert_int_equal(journal_epoch(replica_journal(node->replica)), epoch + 1);
+    assert_int_equal(node->renamed, 0); /* no new stream */
+}
+
+/* Before it has looked, its barrier is back, and a newer one stands behind it. */
+static void what_it_waited_for_may_be_of_the_past(void **state)
+{
+    (void)state;
+    struct node *heir = make_heir();
+    const struct carrier_reader *reader = &heir->fake.reader;
+    int64_t last = last_of(heir), epoch = journal_epoch(replica_journal(heir->replica));
+    replica_lead(heir->replica, 0);
+    replica_tick(heir->replica);
+    (void)fake_carrier_kind.poll(&heir->fake.carrier);
+    begin_at(heir, epoch + 9, last, epoch);
+    reader->caught_up(reader->context);
+    live(2000);
+    assert_leads_behind(heir, epoch + 9);
+}
+
+/* Its own barrier will never count: it is lost, and the carrier goes on with a newer one. */
+static void what_it_waits_for_may_never_come(void **state)
+{
+    (void)state;
+    struct node *heir = make_heir();
+    const struct carrier_reader *reader = &heir->fake.reader;
+    int64_t last = last_of(heir), epoch = journal_epoch(replica_journal(heir->replica));
+    fake_topic.losing = true;
+    replica_lead(heir->replica, 0);
+    live(STEP_MS);
+    fake_topic.losing = false;
+    begin_at(heir, epoch + 9, last, epoch);
+    reader->caught_up(reader->context);
+    live(12000);
+    assert_leads_behind(heir, epoch + 9);
+}
+
+/* ---- leading ---- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_it_waited_for_may_be_of_the_past),
+        TEST(what_it_waits_for_may_never_come),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
