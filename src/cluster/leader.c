@@ -305,6 +305,17 @@ static bool belongs_to_others(const struct replica *replica, const struct path *
     return has_other_history(replica, path);
 }
 
+/* A carrier that began anew may have brought what was pending before it could be known as ours.
+ * What it holds is a prefix of what has been delivered by now, so it goes on from here. */
+static void lead_rejoin(struct replica *replica, struct path *path)
+{
+    if (replica->mode != REPLICA_LEADER_DIRECT || !path->unfit ||
+        path->reading.epoch != replica->epoch)
+        return;
+    path->unfit = false;
+    path_caught_up(replica, path);
+}
+
 static void lead_write(struct replica *replica)
 {
     if (replica->usurped) {
@@ -314,12 +325,15 @@ static void lead_write(struct replica *replica)
     }
     for (size_t i = 0; i < REPLICA_CARRIERS && replica->leading == LEADING; i++) {
         struct slot *slot = &replica->slots[i];
-        bool readable = slot_is_up(slot) && slot->path.caught_up;
-        if (readable && (!slot->writer.active || !writer_can_fill(slot) ||
-                         belongs_to_others(replica, &slot->path)))
+        if (!slot_is_up(slot) || !slot->path.caught_up)
+            continue;
+        if (!slot->writer.active || !writer_can_fill(slot) ||
+            belongs_to_others(replica, &slot->path)) {
             lead_attach(replica, slot);
-        else if (readable)
+        } else {
             slot->writer.judged = true;
+            lead_rejoin(replica, &slot->path);
+        }
     }
 }
 

@@ -72,11 +72,33 @@ static void what_it_waits_for_may_never_come(void **state)
 
 /* ---- leading ---- */
 
+/* What is pending comes before the carrier has said that it is where it was. */
+static void a_carrier_that_begins_anew_is_gone_up_to_again(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    int64_t last = last_of(leader), epoch = journal_epoch(replica_journal(leader->replica));
+    fake_topic.silent = true;
+    for (int i = 0; i < 3; i++)
+        publish(leader);
+    begin_at(leader, epoch, last, epoch);
+    leader->fake.end = fake_topic.count;
+    leader->fake.caught_up = false;
+    fake_topic.silent = false;
+    live(STEP_MS);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    assert_int_equal(last_of(leader), last + 3);
+    live(6000);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_CARRIER);
+    assert_int_equal(leader->renamed, 1); /* the first */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_it_waited_for_may_be_of_the_past),
         TEST(what_it_waits_for_may_never_come),
+        TEST(a_carrier_that_begins_anew_is_gone_up_to_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
