@@ -93,12 +93,69 @@ static void a_carrier_that_begins_anew_is_gone_up_to_again(void **state)
     assert_int_equal(leader->renamed, 1); /* the first */
 }
 
+/* It says nothing of where it is in this stream, and has not come to its end: until then the leader
+ * delivers. */
+static void a_barrier_without_a_place_stops_no_leader(void **state)
+{
+    struct node *leader = *state;
+    replica_lead(leader->replica, 0);
+    live(STEP_MS);
+    fake_topic.silent = true;
+    node_attach(leader);
+    const struct carrier_reader *reader = &leader->fake.reader;
+    const char *stream = journal_stream(replica_journal(leader->replica));
+    reader->began(reader->context,
+                  &(struct checkpoint){.stream = "tw-other", .epoch = 1, .seq = 5, .position = 7});
+    reader->barrier(reader->context, &(struct barrier){.stream = stream,
+                                                       .epoch = 9,
+                                                       .start = -1,
+                                                       .writer = "another",
+                                                       .node = "another",
+                                                       .position = 7});
+    int64_t last = last_of(leader);
+    publish(leader);
+    assert_int_equal(last_of(leader), last + 1);
+}
+
+/* A record with the next of its numbers, while it looks at what is there. */
+static void nobody_speaks_for_who_delivers_direct(void **state)
+{
+    struct node *leader = *state;
+    make_pair();
+    int64_t epoch = journal_epoch(replica_journal(leader->replica));
+    replica_detach(leader->replica, 0);
+    live(STEP_MS);
+    assert_int_equal(mode_of(leader), REPLICA_LEADER_DIRECT);
+    foreign_record(epoch, last_of(leader) + 1);
+    node_attach(leader);
+    live(STEP_MS);
+    publish(leader);
+    assert_int_equal(leader->renamed, 2); /* what is there can't be a prefix of its stream */
+}
+
+static void nobody_speaks_for_who_stands_alone(void **state)
+{
+    struct node *node = *state;
+    live(20000);
+    assert_int_equal(mode_of(node), REPLICA_ALONE);
+    const struct journal *log = replica_journal(node->replica);
+    int64_t last = last_of(node);
+    hello(node, journal_stream(log), journal_epoch(log), last + 1);
+    hear(node, last + 1);
+    assert_int_equal(last_of(node), last);
+    publish(node);
+    assert_int_equal(last_of(node), last + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_it_waited_for_may_be_of_the_past),
         TEST(what_it_waits_for_may_never_come),
         TEST(a_carrier_that_begins_anew_is_gone_up_to_again),
+        TEST(a_barrier_without_a_place_stops_no_leader),
+        TEST(nobody_speaks_for_who_delivers_direct),
+        TEST(nobody_speaks_for_who_stands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,13 +81,19 @@ static bool is_usurped(struct replica *replica, struct path *path, const struct 
     return true;
 }
 
+/* What comes next is for the sequencer alone to say: it delivers at once. */
+static bool is_delivering(const struct replica *replica)
+{
+    return replica->writing && replica->mode != REPLICA_LEADER_CARRIER;
+}
+
 /* The path has accepted it; the log is of the same stream. */
 static void path_hold(struct replica *replica, struct path *path, const struct record *record)
 {
     int64_t next = journal_next(replica->log);
     if (is_usurped(replica, path, record))
         return;
-    if (record->seq > next) {
+    if (record->seq > next || (record->seq == next && is_delivering(replica))) {
         path_misfit(path);
     } else if (record->seq < next) {
         int64_t epoch = journal_epoch_at(replica->log, record->seq);
@@ -243,7 +249,8 @@ bool path_barrier(struct replica *replica, struct path *path, const struct barri
         fence_note(replica, barrier);
     shadow_fence(replica, path, barrier);
     if (!reading_barrier(&path->reading, barrier)) {
-        if (strcmp(path->reading.stream, barrier->stream) != 0) /* where it stands, is unknown */
+        /* Where it stands, is unknown. Who writes the log is deposed, or goes on (leader.c). */
+        if (strcmp(path->reading.stream, barrier->stream) != 0 && !replica->writing)
             journal_barrier(replica->log, barrier->stream, barrier->epoch);
         return false;
     }
