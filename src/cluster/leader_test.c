@@ -3,6 +3,8 @@
  */
 #include "cluster/nodes_fixture_test.h"
 
+#include "base/metrics.h"
+
 #include <stdio.h>
 
 /* A node of this stream and epoch, `seq` being of `record_epoch`, was where it begins now. */
@@ -133,6 +135,20 @@ static void nobody_speaks_for_who_delivers_direct(void **state)
     assert_int_equal(leader->renamed, 2); /* what is there can't be a prefix of its stream */
 }
 
+/* What a deposed one wrote comes late, of a quiet market, whose leader is there. */
+static void a_leader_that_is_heard_is_no_alarm(void **state)
+{
+    (void)state;
+    make_pair();
+    const struct metric *alarms = metric_series(METRIC_FENCED_ALARMS, "");
+    int64_t before = metric_value(alarms), epoch = journal_epoch(replica_journal(nodes[0].replica));
+    for (int i = 0; i < 3; i++) {
+        foreign_record(epoch - 1, last_of(&nodes[0]) + 1);
+        live(3000);
+    }
+    assert_int_equal(metric_value(alarms), before);
+}
+
 static void nobody_speaks_for_who_stands_alone(void **state)
 {
     struct node *node = *state;
@@ -155,6 +171,7 @@ int main(void)
         TEST(a_carrier_that_begins_anew_is_gone_up_to_again),
         TEST(a_barrier_without_a_place_stops_no_leader),
         TEST(nobody_speaks_for_who_delivers_direct),
+        TEST(a_leader_that_is_heard_is_no_alarm),
         TEST(nobody_speaks_for_who_stands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,8 @@ static void path_hear(struct replica *replica, struct path *path)
 {
     path->heard = true;
     path->heard_ns = replica->now_ns;
+    path->fenced_ns = 0;
+    path->alarmed = false;
 }
 
 /* ---- the log ---- */
@@ -173,8 +175,6 @@ void path_record(struct replica *replica, struct path *path, const struct record
         path_alarm(replica, path, record);
     if (verdict != READING_ACCEPTED)
         return;
-    path->fenced_ns = 0;
-    path->alarmed = false;
     if (replica->shadow_path == path)
         shadow_record(replica, record);
     else if (strcmp(record->stream, journal_stream(replica->log)) == 0)
