@@ -72,6 +72,29 @@ static void what_it_waits_for_may_never_come(void **state)
     assert_leads_behind(heir, epoch + 9);
 }
 
+/* It followed a deposed leader for a while, and then the carrier, whose numbers are lower. */
+static void what_a_former_log_had_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct node *heir = make_heir();
+    const struct journal *log = replica_journal(heir->replica);
+    int64_t last = last_of(heir), epoch = journal_epoch(log);
+    live(1200);
+    hello(heir, journal_stream(log), epoch, last + 1);
+    for (int i = 1; i <= 50; i++)
+        hear(heir, last + i);
+    live(1000);
+    assert_int_equal(last_of(heir), last + 50);
+    foreign_barrier(epoch + 1);
+    foreign_record(epoch + 1, last + 1);
+    live(2 * STEP_MS);
+    assert_int_equal(last_of(heir), last + 1);
+    replica_lead(heir->replica, 0);
+    live(500);
+    assert_leads_behind(heir, epoch + 1);
+    assert_int_equal(mode_of(heir), REPLICA_LEADER_CARRIER);
+}
+
 /* ---- leading ---- */
 
 /* What is pending comes before the carrier has said that it is where it was. */
@@ -168,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_it_waited_for_may_be_of_the_past),
         TEST(what_it_waits_for_may_never_come),
+        TEST(what_a_former_log_had_is_not_waited_for),
         TEST(a_carrier_that_begins_anew_is_gone_up_to_again),
         TEST(a_barrier_without_a_place_stops_no_leader),
         TEST(nobody_speaks_for_who_delivers_direct),

@@ -115,6 +115,7 @@ void shadow_take(struct replica *replica)
     replica->home_ns = 0;
     replica->served = true;
     replica->whole = replica->shadow_whole;
+    replica->sample_count = 0; /* numbers may be lower now */
     for (size_t i = 0; i < REPLICA_CARRIERS; i++)
         replica->slots[i].path.joined = false;
     replica->peer.joined = false;
