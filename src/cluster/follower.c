@@ -317,18 +317,34 @@ static void leave_refused_peer(struct replica *replica)
         replica_want_peer(replica); /* else it is as soon as the carriers are silent */
 }
 
+/* A hello counts for nothing while a carrier is on its way to the log. When that has come to
+ * nothing, the leader is asked once more. */
+static void ask_peer_again(struct replica *replica)
+{
+    const struct slot *slot = slot_of(replica, replica->shadow_path);
+    bool over = slot != NULL && !slot_is_up(slot) && !path_is_alive(replica, &slot->path);
+    bool left = replica->shadow == NULL && replica->mode == REPLICA_ALONE;
+    if (!replica->peer_there || replica->peer.joined || (!over && !left))
+        return;
+    replica_drop_peer(replica);
+    if (replica->mode == REPLICA_ALONE)
+        replica_want_peer(replica); /* else it is as soon as the carriers are silent */
+}
+
 void follower_tick(struct replica *replica)
 {
     struct slot *slot = replica_slot(replica, true);
     find_again(replica);
     leave_refused_peer(replica);
+    if (slot == NULL)
+        ask_peer_again(replica);
     if (replica->mode == REPLICA_ALONE) {
         alone_tick(replica);
         return;
     }
     if (shadow_is_ready(replica))
         follow_shadow(replica);
-    else if (slot != NULL && replica->served)
+    else if (slot != NULL && (replica->served || replica->shadow == NULL))
         follow_live(replica, slot);
     else
         follow_silent(replica);

@@ -261,10 +261,8 @@ void alone_tick(struct replica *replica)
 {
     /* Elected, it goes to the carrier that it will lead on, even if nobody leads there now. */
     struct slot *slot = replica_slot(replica, replica->leading == NOT_LEADING);
-    if (replica->shadow != NULL && way_is_lost(replica)) {
-        homecoming_stop(replica);
+    if (replica->shadow != NULL && way_is_lost(replica))
         shadow_drop(replica);
-    }
     if (replica->shadow == NULL) {
         if (slot != NULL)
             slot_begin_anew(slot);

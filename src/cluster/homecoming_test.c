@@ -124,6 +124,26 @@ static void by_its_leaders_link_it_goes_on_where_it_left(void **state)
     assert_int_equal(last_of(follower), left + 2);
 }
 
+/* Its leader's link came while the topic was about to bring it home, and then did not. */
+static void a_link_that_was_not_needed_is_asked_again(void **state)
+{
+    struct node *leader = *state, *follower = leader + 1;
+    const struct journal *cluster = replica_journal(leader->replica);
+    stand_alone(leader, follower);
+    fake_topic.silent = false;
+    live(500);
+    assert_true(follower->peer_open);
+    hello_anew(follower, journal_stream(cluster), journal_epoch(cluster), journal_next(cluster));
+    fake_topic.silent = true;
+    follower->peer_open = false;
+    live(1500);
+    assert_int_equal(mode_of(follower), REPLICA_ALONE);
+    assert_true(follower->peer_open);
+    hello_anew(follower, journal_stream(cluster), journal_epoch(cluster), journal_next(cluster));
+    live(2100);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
+}
+
 /* It does not know the last values either, so it comes home by its leader's. */
 static void who_knew_too_little_comes_home_by_a_snapshot(void **state)
 {
@@ -145,6 +165,7 @@ int main(void)
         TEST(trades_that_do_not_are_declared_market_by_market),
         TEST(what_is_declared_meanwhile_is_told_here_too),
         TEST(by_its_leaders_link_it_goes_on_where_it_left),
+        TEST(a_link_that_was_not_needed_is_asked_again),
         TEST(who_knew_too_little_comes_home_by_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,12 +83,67 @@ static void five_seconds_are_to_be_in_a_row(void **state)
     assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_CARRIER);
 }
 
+/* A leader that is heard in the topic, and says nothing else. */
+static void beat(void)
+{
+    struct checkpoint here = {.stream = "tw-1", .epoch = 7, .seq = 0};
+    (void)fake_put(&(struct fake_item){.kind = ITEM_BEACON, .now = here, .begin = here});
+}
+
+/* Reading takes longer than a new node waits for it; the link that it asks for meanwhile is cut
+ * before it has served for anything, and does not come again. */
+static void what_a_link_cut_short_is_read_anew(void **state)
+{
+    struct node *node = *state;
+    (void)fake_put(
+        &(struct fake_item){.kind = ITEM_BARRIER, .epoch = 7, .stream = "tw-1", .writer = "w"});
+    for (int i = 0; i < 120; i++)
+        beat();
+    fake_topic.most = 1;
+    node_attach(node);
+    live(2500);
+    assert_true(node->peer_open);
+    replica_peer_hello(node->replica,
+                       &(struct peer_hello){.stream = "tw-1", .node = "w", .epoch = 7, .next = 1});
+    live(STEP_MS);
+    replica_peer_lost(node->replica, "a test");
+    for (int i = 0; i < 50; i++) { /* 10 s */
+        beat();
+        live(200);
+    }
+    assert_int_equal(mode_of(node), REPLICA_FOLLOWER_CARRIER);
+}
+
+/* The carrier begins while the link's snapshot comes, and goes for good. */
+static void a_link_is_asked_again_when_a_carrier_came_and_went(void **state)
+{
+    struct node *node = *state;
+    struct checkpoint from = {
+        .stream = "tw-1", .epoch = 7, .seq = 50, .record_epoch = 7, .position = 3};
+    fake_topic.silent = true;
+    node_attach(node);
+    live(2500);
+    assert_true(node->peer_open);
+    replica_peer_hello(node->replica, &(struct peer_hello){
+                                          .stream = "tw-1", .node = "w", .epoch = 7, .next = 100});
+    node->fake.reader.began(node->fake.reader.context, &from);
+    fake_topic.failed = true;
+    node->peer_open = false;
+    live(1200);
+    assert_true(node->peer_open);
+    hello_anew(node, "tw-1", 7, 100);
+    live(STEP_MS);
+    assert_int_equal(mode_of(node), REPLICA_FOLLOWER_PEER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_comes_back_a_little_late_is_delivered_when_it_does),
         TEST(a_carrier_that_is_a_little_late_is_used),
         TEST(five_seconds_are_to_be_in_a_row),
+        TEST(what_a_link_cut_short_is_read_anew),
+        TEST(a_link_is_asked_again_when_a_carrier_came_and_went),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,10 +20,8 @@ void path_begin(struct replica *replica, struct path *path, const struct checkpo
     path->believed = from->position;
     if (slot != NULL)
         slot->writer.judged = false;
-    if (replica->shadow_path == path) {
-        homecoming_stop(replica);
+    if (replica->shadow_path == path)
         shadow_drop(replica);
-    }
 }
 
 /* From here on its states tell of the log; those before may have been of another one. */

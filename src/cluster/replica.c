@@ -143,10 +143,8 @@ void replica_detach(struct replica *replica, size_t index)
     if (slot->carrier == NULL)
         return;
     writer_stop(slot);
-    if (replica->shadow_path == &slot->path) {
-        homecoming_stop(replica);
+    if (replica->shadow_path == &slot->path)
         shadow_drop(replica);
-    }
     slot->carrier = NULL;
     slot->path = (struct path){.barrier_position = -1};
     tell_source(replica, slot, "the carrier is not used any more");
@@ -238,10 +236,8 @@ void replica_forget_peer(struct replica *replica)
     replica->peer_there = false;
     replica->peer.joined = false;
     replica->refused_ns = 0;
-    if (replica->shadow_path != &replica->peer)
-        return;
-    homecoming_stop(replica);
-    shadow_drop(replica);
+    if (replica->shadow_path == &replica->peer)
+        shadow_drop(replica);
 }
 
 void replica_drop_peer(struct replica *replica)

@@ -16,6 +16,7 @@ void shadow_drop(struct replica *replica)
     const struct replica_ports *ports = &replica->options.ports;
     if (replica->shadow == NULL)
         return;
+    homecoming_stop(replica);
     ports->shadow(ports->context, NULL);
     journal_destroy(replica->shadow);
     replica->shadow = NULL;
