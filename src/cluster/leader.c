@@ -302,7 +302,7 @@ static bool belongs_to_others(const struct replica *replica, const struct path *
 {
     if (strcmp(path->reading.stream, journal_stream(replica->log)) != 0)
         return path->reading.epoch >= replica->epoch;
-    return has_other_history(replica, path);
+    return path->reading.epoch > replica->epoch || has_other_history(replica, path);
 }
 
 /* A carrier that began anew may have brought what was pending before it could be known as ours.

@@ -118,6 +118,23 @@ static void a_carrier_that_begins_anew_is_gone_up_to_again(void **state)
     assert_int_equal(leader->renamed, 1); /* the first */
 }
 
+/* The barrier itself is not seen, since the carrier is read from behind it. */
+static void a_carrier_that_begins_in_a_newer_epoch_deposes(void **state)
+{
+    struct node *leader = *state;
+    const struct carrier_reader *reader = &leader->fake.reader;
+    struct replica_info info;
+    make_pair();
+    int64_t last = last_of(leader), epoch = journal_epoch(replica_journal(leader->replica));
+    begin_at(leader, epoch + 9, last, epoch);
+    reader->caught_up(reader->context);
+    live(3000);
+    replica_describe(leader->replica, &info);
+    assert_false(info.leader);
+    assert_int_equal(info.fenced_epoch, epoch + 9);
+    assert_int_equal(leader->renamed, 1); /* the first */
+}
+
 /* It says nothing of where it is in this stream, and has not come to its end: until then the leader
  * delivers. */
 static void a_barrier_without_a_place_stops_no_leader(void **state)
@@ -193,6 +210,7 @@ int main(void)
         TEST(what_it_waits_for_may_never_come),
         TEST(what_a_former_log_had_is_not_waited_for),
         TEST(a_carrier_that_begins_anew_is_gone_up_to_again),
+        TEST(a_carrier_that_begins_in_a_newer_epoch_deposes),
         TEST(a_barrier_without_a_place_stops_no_leader),
         TEST(nobody_speaks_for_who_delivers_direct),
         TEST(a_leader_that_is_heard_is_no_alarm),
