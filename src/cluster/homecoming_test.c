@@ -124,6 +124,27 @@ static void by_its_leaders_link_it_goes_on_where_it_left(void **state)
     assert_int_equal(last_of(follower), left + 2);
 }
 
+static void who_loses_the_way_home_collects_again(void **state)
+{
+    struct node *leader = *state, *follower = leader + 1;
+    stand_alone(leader, follower);
+    fake_topic.silent = false;
+    live(500);
+    (void)trade(leader, "A-K", 2);
+    live(1000);
+    (void)trade(follower, "A-K", 3);
+    live(500);
+    (void)trade(follower, "A-K", 4);
+    live(2000);
+    (void)trade(follower, "A-K", 5); /* is waited for */
+    assert_false(follower->collecting);
+    assert_int_equal(mode_of(follower), REPLICA_ALONE);
+    fake_topic.silent = true;
+    live(1500);
+    assert_true(follower->collecting);
+    assert_int_equal(mode_of(follower), REPLICA_ALONE);
+}
+
 /* Its leader's link came while the topic was about to bring it home, and then did not. */
 static void a_link_that_was_not_needed_is_asked_again(void **state)
 {
@@ -165,6 +186,7 @@ int main(void)
         TEST(trades_that_do_not_are_declared_market_by_market),
         TEST(what_is_declared_meanwhile_is_told_here_too),
         TEST(by_its_leaders_link_it_goes_on_where_it_left),
+        TEST(who_loses_the_way_home_collects_again),
         TEST(a_link_that_was_not_needed_is_asked_again),
         TEST(who_knew_too_little_comes_home_by_a_snapshot),
     };
