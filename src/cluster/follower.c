@@ -39,8 +39,8 @@ static bool is_sound(const struct peer_hello *hello)
            hello->epoch <= LIMIT_NUMBER;
 }
 
-/* It is deposed, and does not know it yet; or (`behind`) what is to come first is of before a
- * barrier that has fenced the log, which can only start over then. */
+/* It is deposed, and does not know it yet, or says what can't be; or (`behind`) what is to come
+ * first is of before a barrier that has fenced the log, which can only start over then. */
 static void refuse_peer(struct replica *replica, bool behind)
 {
     replica_forget_peer(replica);
@@ -98,8 +98,12 @@ void replica_peer_snapshot(struct replica *replica, struct slice message)
 void replica_peer_snapshot_end(struct replica *replica, int64_t seq)
 {
     replica_peer_alive(replica);
-    if (!replica->peer_there || seq != replica->peer.reading.seq)
+    if (!replica->peer_there)
         return;
+    if (seq != replica->peer.reading.seq) { /* of another moment than its hello: of no use */
+        refuse_peer(replica, false);
+        return;
+    }
     replica->peer.caught_up = true;
     if (replica->shadow_path == &replica->peer)
         replica->shadow_whole = true;
@@ -304,8 +308,8 @@ static void find_again(struct replica *replica)
     }
 }
 
-/* A link to a leader that is deposed leads nowhere: another one is looked for. One that is behind a
- * barrier is asked at once for where it stands. */
+/* A link that was refused leads nowhere: another one is looked for. One that is behind a barrier is
+ * asked at once for where it stands. */
 static void leave_refused_peer(struct replica *replica)
 {
     int64_t again_ns = 2 * replica->options.times.silence * NS_PER_MS;

@@ -310,12 +310,18 @@ void hello(struct node *node, const char *stream, int64_t epoch, int64_t next)
             .stream = stream, .node = "node-1", .epoch = epoch, .next = next, .resumed = true});
 }
 
-void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next)
+void hello_with_snapshot(struct node *node, const char *stream, int64_t epoch, int64_t next,
+                         int64_t end)
 {
     replica_peer_hello(
         node->replica,
         &(struct peer_hello){.stream = stream, .node = "node-1", .epoch = epoch, .next = next});
-    replica_peer_snapshot_end(node->replica, next - 1);
+    replica_peer_snapshot_end(node->replica, end);
+}
+
+void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next)
+{
+    hello_with_snapshot(node, stream, epoch, next, next - 1);
 }
 
 void hear(struct node *node, int64_t seq)

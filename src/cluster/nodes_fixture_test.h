@@ -60,8 +60,11 @@ void assert_same_logs(void);
 void foreign_barrier(int64_t epoch);
 void foreign_record(int64_t epoch, int64_t seq);
 
-/* What the link to a leader brings: a hello that resumes, one with a snapshot; its records. */
+/* What the link to a leader brings: a hello that resumes, one with a snapshot, which says where it
+ * ends, or ends as it must; its records. */
 void hello(struct node *node, const char *stream, int64_t epoch, int64_t next);
+void hello_with_snapshot(struct node *node, const char *stream, int64_t epoch, int64_t next,
+                         int64_t end);
 void hello_anew(struct node *node, const char *stream, int64_t epoch, int64_t next);
 void hear(struct node *node, int64_t seq);
 void hear_trade(struct node *node, int64_t seq, int id, int64_t recv_us);

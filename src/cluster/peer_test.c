@@ -43,6 +43,23 @@ static void a_hello_that_cannot_be_is_not_believed(void **state)
     assert_int_equal(mode_of(follower), REPLICA_STARTING);
 }
 
+static void a_snapshot_that_ends_elsewhere_is_left(void **state)
+{
+    struct node *follower = *state;
+    live(3000);
+    assert_true(follower->peer_open);
+    hello_with_snapshot(follower, "tw-1", 1, 8, 6);
+    follower->peer_open = false;
+    live(1900);
+    assert_false(follower->peer_open);
+    live(300);
+    assert_true(follower->peer_open); /* anew */
+    assert_int_equal(follower->taken, 0);
+    hello_with_snapshot(follower, "tw-1", 1, 8, 7);
+    live(STEP_MS);
+    assert_int_equal(mode_of(follower), REPLICA_FOLLOWER_PEER);
+}
+
 /* What it says after that is of its own epoch, whatever the one before it on the link was. */
 static void a_deposed_leader_is_left_and_another_looked_for(void **state)
 {
@@ -345,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(behind_a_silent_carrier_it_asks_the_leader),
         TEST(a_hello_that_cannot_be_is_not_believed),
+        TEST(a_snapshot_that_ends_elsewhere_is_left),
         TEST(a_deposed_leader_is_left_and_another_looked_for),
         TEST(a_barrier_that_cannot_be_placed_fences_the_peer),
         TEST(a_link_that_resumes_where_an_epoch_ends_is_heard),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looks at the first few dozen bytes, and at the last one. */
+/* Reads the first few dozen bytes, and looks at the others. */
 #include "peer/peer_message.h"
 
 #include "base/limits.h"
@@ -52,12 +52,22 @@ static bool take_seq(struct slice rest, int64_t *ret_seq)
     return true;
 }
 
+/* It goes on to clients, in batches of lines too. */
+static bool is_line(struct slice text)
+{
+    unsigned char least = 0xff;
+    for (size_t i = 0; i < text.size; i++)
+        if ((unsigned char)text.data[i] < least)
+            least = (unsigned char)text.data[i];
+    return least >= 0x20;
+}
+
 struct peer_message peer_message_read(struct slice text)
 {
     struct peer_message message = {.kind = PEER_MESSAGE_MALFORMED};
     struct slice rest = text, type;
     if (!take(&rest, SLICE("{\"type\":\"")) || !take_type(&rest, &type) ||
-        text.data[text.size - 1] != '}')
+        text.data[text.size - 1] != '}' || !is_line(text))
         return message;
     for (size_t i = 0; i < COUNT_OF(unsequenced); i++) {
         if (slice_is(type, unsequenced[i].type)) {

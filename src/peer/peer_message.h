@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head of a message of /ws/exchange, `{"type":"T","seq":N,`, as our own encoder writes it: all
- * that the link has to know of most of them. Pure; any thread.
+ * that the link has to know of most of them; and that it is one line. Pure; any thread.
  */
 #pragma once
 
 #include "base/slice.h"
 
 enum peer_message_kind {
-    PEER_MESSAGE_MALFORMED, /* its head is none of ours */
+    PEER_MESSAGE_MALFORMED, /* its head is none of ours, or it is no single line */
     PEER_MESSAGE_HELLO,
     PEER_MESSAGE_SNAPSHOT_END,
     PEER_MESSAGE_DRAINING,

@@ -38,6 +38,8 @@ static const struct {
     {"{\"type\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"seq\":1}", PEER_MESSAGE_MALFORMED, 0},
     {"{ \"type\":\"trade\",\"seq\":1}", PEER_MESSAGE_MALFORMED, 0},
     {"{\"seq\":1,\"type\":\"trade\"}", PEER_MESSAGE_MALFORMED, 0},
+    {"{\"type\":\"trade\",\"seq\":1,\n\"a\":2}", PEER_MESSAGE_MALFORMED, 0},
+    {"{\"type\":\"source\",\t\"a\":2}", PEER_MESSAGE_MALFORMED, 0},
     {"[1]", PEER_MESSAGE_MALFORMED, 0},
     {"", PEER_MESSAGE_MALFORMED, 0},
 };
