@@ -2,6 +2,9 @@
 /*
  * tickwire tail: a client like any other. It builds its own resume token from what it receives, so
  * a lost connection costs nothing: it comes back with ?since=TOKEN.
+ *
+ * Its output is written at once, so the loop stands still while a reader takes nothing. Signals are
+ * therefore its own, and no handlers of the loop.
  */
 #include "node/commands.h"
 
@@ -23,6 +26,8 @@
 
 #define DEFAULT_URL "ws://127.0.0.1:8080/ws/exchange"
 #define LOST_AFTER_MS 30000 /* heartbeats come much more often */
+#define MESSAGE_MAX (2 * LIMIT_RECORD)
+#define COMPLAINT_MAX 200 /* of what a server said */
 
 struct tail {
     const char *url;
@@ -40,7 +45,47 @@ struct tail {
 
 static void tail_connect(void *context);
 
+/* ---- its end ---- */
+
+static struct waker *leaver; /* there while handlers are */
+static volatile sig_atomic_t is_leaving, is_writing;
+
+/* Who waits for a reader that takes nothing would wait on: there is nothing to be put in order. */
+static void take_signal(int number)
+{
+    (void)number;
+    if (is_writing)
+        _exit(EXIT_DONE);
+    is_leaving = 1;
+    waker_wake(leaver);
+}
+
+static void tail_leave(void *context)
+{
+    struct tail *tail = context;
+    loop_stop(tail->loop);
+}
+
+/* handler: take_signal, or SIG_IGN when it ends anyhow. */
+static void handle_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 /* ---- what it prints ---- */
+
+/* On stderr. A server's words may come to a terminal, which they must not steer. */
+static void complain(const char *before, struct slice words)
+{
+    char text[COMPLAINT_MAX + 1];
+    size_t size = words.size < COMPLAINT_MAX ? words.size : COMPLAINT_MAX;
+    for (size_t i = 0; i < size; i++)
+        text[i] = words.data[i] < ' ' || words.data[i] > '~' ? '?' : words.data[i];
+    text[size] = '\0';
+    fprintf(stderr, "tickwire tail: %s%s\n", before, text);
+}
 
 static bool in_list(const char *list, struct slice word)
 {
@@ -157,6 +202,26 @@ static void tail_follow(struct tail *tail, const struct read_message *message)
         tail->token.seq = message->seq;
 }
 
+/* event: NULL when the message is none. */
+static void tail_print(struct tail *tail, struct slice text, const struct read_message *event)
+{
+    is_writing = 1;
+    bool failed = false;
+    if (!is_leaving) { /* one that comes from here on ends us */
+        if (!tail->table)
+            printf("%.*s\n", (int)text.size, text.data);
+        else if (event != NULL)
+            print_row(event);
+        failed = fflush(stdout) != 0;
+    }
+    is_writing = 0;
+    if (!failed)
+        return;
+    fprintf(stderr, "tickwire tail: cannot write: %s\n", strerror(errno));
+    tail->status = EXIT_FAILED;
+    loop_stop(tail->loop);
+}
+
 static void tail_on_message(void *context, enum ws_opcode opcode, char *data, size_t size)
 {
     (void)opcode;
@@ -166,7 +231,7 @@ static void tail_on_message(void *context, enum ws_opcode opcode, char *data, si
     timer_start(tail->silence, LOST_AFTER_MS, 0);
     enum read_verdict verdict = message_read(text, tail->scratch, &message);
     if (verdict == READ_MALFORMED) {
-        fprintf(stderr, "tickwire tail: not a message: %.*s\n", size > 200 ? 200 : (int)size, data);
+        complain("not a message: ", text);
         return;
     }
     if (slice_is(message.type, "hello"))
@@ -176,15 +241,7 @@ static void tail_on_message(void *context, enum ws_opcode opcode, char *data, si
         tail->token.epoch = message.event.epoch.epoch;
     if (!tail_wants(tail, &message, verdict == READ_EVENT))
         return;
-    if (!tail->table)
-        printf("%.*s\n", (int)size, data);
-    else if (verdict == READ_EVENT)
-        print_row(&message);
-    if (fflush(stdout) == 0)
-        return;
-    fprintf(stderr, "tickwire tail: cannot write: %s\n", strerror(errno));
-    tail->status = EXIT_FAILED;
-    loop_stop(tail->loop);
+    tail_print(tail, text, verdict == READ_EVENT ? &message : NULL);
 }
 
 /* ---- its connection ---- */
@@ -203,7 +260,9 @@ static void tail_on_closed(void *context, uint16_t close_code, const char *reaso
     ws_client_destroy(tail->client);
     tail->client = NULL;
     timer_stop(tail->silence);
-    fprintf(stderr, "tickwire tail: %s: connection closed: %u %s\n", tail->url, close_code, reason);
+    char before[LIMIT_URL + 64];
+    snprintf(before, sizeof before, "%s: connection closed: %u ", tail->url, close_code);
+    complain(before, slice_of(reason));
     if (!tail->connected_once) {
         tail->status = EXIT_FAILED;
         loop_stop(tail->loop);
@@ -239,7 +298,7 @@ static void tail_connect(void *context)
                         (long long)tail->token.epoch, (long long)tail->token.seq);
     struct ws_client_options options = {
         .url = url,
-        .message_max = 2 * LIMIT_RECORD,
+        .message_max = MESSAGE_MAX,
         .queue_max = LIMIT_CLIENT_MESSAGE,
         .connect_ms = LIMIT_CONNECT_MS,
     };
@@ -253,22 +312,20 @@ static void tail_connect(void *context)
     loop_stop(tail->loop);
 }
 
-static void tail_stop(void *context)
-{
-    struct tail *tail = context;
-    loop_stop(tail->loop);
-}
-
 static int tail_run(struct tail *tail)
 {
+    static char output[MESSAGE_MAX + KIBIBYTE]; /* so that each message is written by one call */
     tail->loop = loop_create();
     tail->retry = timer_create_on(tail->loop, tail_connect, tail);
     tail->silence = timer_create_on(tail->loop, tail_silent, tail);
     tail->scratch = memory_alloc(sizeof *tail->scratch);
-    loop_on_signal(tail->loop, SIGINT, tail_stop, tail);
-    loop_on_signal(tail->loop, SIGTERM, tail_stop, tail);
+    leaver = waker_create_on(tail->loop, tail_leave, tail);
+    setvbuf(stdout, output, _IOFBF, sizeof output);
+    handle_signals(take_signal);
     timer_start(tail->retry, 0, 0); /* the first attempt, inside the loop */
     loop_run(tail->loop);
+    handle_signals(SIG_IGN);
+    waker_destroy(leaver);
     ws_client_destroy(tail->client);
     timer_destroy(tail->retry);
     timer_destroy(tail->silence);

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """tickwire tail: what it prints, filters, and how it comes back."""
 
+import fcntl
 import json
 import re
+import signal
+import struct
 import subprocess
+import termios
 import threading
+
+import pytest
+import websockets.sync.server
 
 from harness import PATIENCE, TICKWIRE, clean_environment, run, wait_until
 from proxy import Proxy
@@ -125,3 +132,42 @@ def test_reader_that_goes_away(running):
     process.stdout.readline()
     process.stdout.close()
     process.wait(PATIENCE)
+
+
+def test_a_servers_words_do_not_steer_a_terminal():
+    def say(connection):
+        connection.send("\x1b[2Jno message\n")
+        connection.close(1000, "\x1b[31mbye")
+
+    with websockets.sync.server.serve(say, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with Tail(f"ws://127.0.0.1:{server.socket.getsockname()[1]}/") as tail:
+            wait_until(lambda: len(tail.errors) >= 2, "it complains")
+        server.shutdown()
+        thread.join()
+    assert tail.errors[0] == "tickwire tail: not a message: ?[2Jno message?"
+    assert tail.errors[1].endswith("connection closed: 1000 ?[31mbye")
+
+
+def unread(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
+def test_a_signal_ends_it_while_nobody_reads(running, number):
+    with subprocess.Popen([TICKWIRE, "tail", running.ws()], env=clean_environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)  # less than the snapshot
+        try:
+            wait_until(lambda: unread(process.stdout) > 0, "it has begun to write")
+            sizes = []
+
+            def stands():
+                sizes.append(unread(process.stdout))
+                return len(sizes) > 100 and len(set(sizes[-100:])) == 1
+            wait_until(stands, "the pipe is full")
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
