@@ -83,9 +83,12 @@ class Load:
         wait_until(lambda: any(text in line.get("error", "") for line in self.lines), text,
                    4 * PATIENCE)
 
-    def begin_anew(self):
-        self.process.stdin.write("\n")
+    def order(self, text):
+        self.process.stdin.write(text + "\n")
         self.process.stdin.flush()
+
+    def begin_anew(self):
+        self.order("")
 
     def last_words(self):
         for thread in self.threads:
@@ -312,6 +315,39 @@ def test_a_break_does_not_forget_that_it_is_to_begin_anew(own_broker):
         load.wait("it begins anew", since, began=0)
         load.wait("it is up", since, state="up")
         load.summary()
+
+
+def test_a_session_that_is_gone_before_it_is_looked_at(own_broker):
+    """Who was busy so long does not take the topic for an empty one."""
+    with Load(own_broker.brokers, seconds=1) as former:
+        former.summary()
+    with Forwarder(*own_broker.doors[0]) as door, Load(door.address, former.topic) as load:
+        load.order("5000")  # longer than it takes to find that a broker is gone
+        load.wait("there is a session", woken=1)
+        door.set("silent")
+        load.wait("it has failed", state="failed")
+        assert not any("began" in line for line in load.lines), load.lines
+        door.set("pass")
+        load.wait("it begins", began=0)
+        load.wait("it is up", state="up")
+        load.summary()
+
+
+def test_who_may_write_elsewhere_alone_is_told_so():
+    """Such a producer is let in; each record is refused."""
+    from confluent_kafka.admin import NewTopic
+    with Broker(secure=True, users={"reader": "reader-secret"}) as broker:
+        broker.allow("reader", [("TOPIC", "readonly", "READ"), ("TOPIC", "readonly", "DESCRIBE"),
+                                ("TOPIC", "elsewhere", "WRITE")])
+        admin = broker.admin()  # must outlive its answers
+        admin.create_topics([NewTopic("readonly", 1, 1)])["readonly"].result(PATIENCE)
+        properties = {**broker.security("reader", "PLAIN"), "sasl.password": "reader-secret"}
+        with Load(broker.brokers, "readonly", properties=properties) as load:
+            def told():
+                return [line["at_ms"] for line in load.lines
+                        if "record was not written" in line.get("error", "")]
+            wait_until(lambda: len(told()) > 1, "it is tried again", 4 * PATIENCE)
+            assert told()[1] - told()[0] >= 5000  # without hurry
 
 
 def test_nobody_there():

@@ -8,7 +8,8 @@
  *
  * It makes records for at least SECONDS, and until its stdin ends (at most MOST_SECONDS), since
  * nobody knows how long a broker takes to come back; then it waits until all were read back. A line
- * on its stdin: it is to read again from a place where one can begin.
+ * on its stdin: it is to read again from a place where one can begin; or, when it is a number, to
+ * do nothing for so many milliseconds, and say {"woken":1} when it is woken meanwhile.
  * {"at_ms":..,"state":"connecting|up|failed","error":".."} at each change,
  * {"at_ms":..,"began":POSITION,"stream":".."}, {"at_ms":..,"caught_up":POSITION}, when the first
  * record was accepted {"at_ms":..,"first":1}, for one in 100 that was {"at_ms":..,"seq":N,
@@ -238,16 +239,31 @@ static struct carrier *open_carrier(struct load *load, int count, char **argumen
     return carrier;
 }
 
+static void stand_still(struct load *load, int64_t ms)
+{
+    struct pollfd waiting = {.fd = load->wake, .events = POLLIN};
+    int64_t end_ms = at_ms(load) + ms, left_ms = ms;
+    while (left_ms > 0) {
+        uint64_t wakes;
+        if (poll(&waiting, 1, (int)left_ms) > 0 && read(load->wake, &wakes, sizeof wakes) > 0)
+            printf("{\"at_ms\":%lld,\"woken\":1}\n", (long long)at_ms(load));
+        left_ms = end_ms - at_ms(load);
+    }
+}
+
 static void take_orders(struct load *load)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    char line[64];
+    char line[64] = "";
     if (load->ended || poll(&input, 1, 0) == 0)
         return;
-    if (read(STDIN_FILENO, line, sizeof line) > 0)
-        load->carrier->kind->restart(load->carrier);
-    else
+    ssize_t size = read(STDIN_FILENO, line, sizeof line - 1);
+    if (size <= 0)
         load->ended = true;
+    else if (line[0] >= '0' && line[0] <= '9')
+        stand_still(load, strtoll(line, NULL, 10));
+    else
+        load->carrier->kind->restart(load->carrier);
 }
 
 /* Whether no more is to be made. */

@@ -64,6 +64,7 @@ void kafka_carrier_lose(struct kafka_carrier *kafka, const char *reason)
     fail(kafka, reason[0] == '\0' ? "no broker can be reached" : reason);
     kafka_reader_end(kafka);
     kafka->session = NULL;
+    kafka->refused = kafka->trouble.refused;
     kafka->trouble = (struct kafka_trouble){0};
     kafka->unanswered = 0;
     kafka->stalled = false;
@@ -128,7 +129,7 @@ static bool kafka_poll(struct carrier *carrier)
         more = kafka_reader_poll(kafka);
     if (kafka->discard) {
         kafka->discard = false;
-        kafka_link_discard(kafka->link); /* nothing of it is held any more */
+        kafka_link_discard(kafka->link, kafka->refused); /* nothing of it is held any more */
     }
     kafka->polling = false;
     return more;

@@ -26,6 +26,7 @@ struct kafka_link {
     void *context;
     bool woken; /* since the last report was taken */
     bool closing, discarded;
+    bool refused; /* with discarded: there is no hurry */
     struct kafka_report report;
 };
 
@@ -33,7 +34,8 @@ struct kafka_link {
 struct helper {
     struct kafka_link *link;
     struct kafka_session *session;
-    bool ready; /* it was given to the carrier */
+    bool ready;   /* it was given to the carrier */
+    bool refused; /* the former one's writes were */
     unsigned probes;
     int answer_ms;    /* so long a broker has for each answer */
     unsigned prompt;  /* probes in a row that were answered at once */
@@ -74,17 +76,21 @@ static void wait_ms(struct kafka_link *link, int64_t ms)
 }
 
 /* Nothing is told of a session that is not wanted any more. A failure that was not taken yet stays
- * one, unless a new session makes it good. */
+ * one, unless a new session makes it good; so do a session, and what was seen with it. */
 static void tell(struct kafka_link *link, const struct kafka_report *report)
 {
     struct kafka_report *kept = &link->report;
     pthread_mutex_lock(&link->lock);
     if (!link->discarded && !link->closing) {
-        struct kafka_session *session = kept->session;
+        struct kafka_report former = *kept;
         if (report->session != NULL || report->failed || !kept->failed)
             *kept = *report;
         if (report->session == NULL)
-            kept->session = session;
+            kept->session = former.session;
+        if (!report->probed) {
+            kept->probed = former.probed;
+            kept->probe = former.probe;
+        }
     }
     pthread_mutex_unlock(&link->lock);
     wake_carrier(link);
@@ -199,8 +205,10 @@ static bool take_orders(struct helper *helper)
     if (closing || discarded)
         end_session(helper);
     pthread_mutex_lock(&link->lock);
-    if (discarded)
-        link->discarded = false;
+    if (discarded) {
+        helper->refused = link->refused;
+        link->discarded = link->refused = false;
+    }
     pthread_mutex_unlock(&link->lock);
     return !closing;
 }
@@ -238,6 +246,11 @@ static void *help(void *context)
 {
     struct helper helper = {.link = context, .answer_ms = LIMIT_KAFKA_ANSWER_MS};
     while (take_orders(&helper)) {
+        if (helper.refused) {
+            helper.refused = false;
+            wait_ms(helper.link, LIMIT_KAFKA_REFUSED_MS);
+            continue;
+        }
         if (!helper.ready) {
             open_session(&helper);
             continue;
@@ -309,10 +322,11 @@ void kafka_link_take(struct kafka_link *link, struct kafka_report *ret_report)
     pthread_mutex_unlock(&link->lock);
 }
 
-void kafka_link_discard(struct kafka_link *link)
+void kafka_link_discard(struct kafka_link *link, bool refused)
 {
     pthread_mutex_lock(&link->lock);
     link->discarded = true;
+    link->refused = refused;
     link->report = (struct kafka_report){0};
     pthread_cond_signal(&link->changed);
     pthread_mutex_unlock(&link->lock);
