@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The helper thread of a carrier: makes sessions, looks after the one in use, destroys them. It
- * tells by a report, which the carrier takes in each poll. Calls are the stream's thread's, but for
- * kafka_link_wake; none of them blocks.
+ * tells by a report, which the carrier takes in each poll. Calls are the stream's thread's; none of
+ * them blocks.
  */
 #pragma once
 
