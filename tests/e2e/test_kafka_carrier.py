@@ -333,6 +333,22 @@ def test_a_session_that_is_gone_before_it_is_looked_at(own_broker):
         load.summary()
 
 
+def test_a_session_that_is_looked_at_late(own_broker):
+    """Who was busy meanwhile knows still where the topic begins."""
+    from confluent_kafka import TopicPartition
+    with Load(own_broker.brokers, seconds=1) as former:
+        former.summary()
+    admin, begin = own_broker.admin(), own_broker.end_of(former.topic) // 2
+    deleted = admin.delete_records([TopicPartition(former.topic, 0, begin)])
+    next(iter(deleted.values())).result(PATIENCE)
+    with Load(own_broker.brokers, former.topic) as load:
+        load.order("2000")  # several looks at the broker
+        load.wait("there is a session", woken=1)
+        load.wait("it is up", state="up")
+        load.summary()
+        assert not any("not in the topic" in line.get("error", "") for line in load.lines)
+
+
 def test_who_may_write_elsewhere_alone_is_told_so():
     """Such a producer is let in; each record is refused."""
     from confluent_kafka.admin import NewTopic

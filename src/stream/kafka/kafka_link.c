@@ -75,6 +75,18 @@ static void wait_ms(struct kafka_link *link, int64_t ms)
     pthread_mutex_unlock(&link->lock);
 }
 
+/* What the newer report does not say of the topic; most looks are not at its beginning. */
+static void keep_probe(struct kafka_report *kept, const struct kafka_report *former)
+{
+    if (!former->probed)
+        return;
+    if (!kept->probed)
+        kept->probe = former->probe;
+    else if (kept->probe.low < 0)
+        kept->probe.low = former->probe.low;
+    kept->probed = true;
+}
+
 /* Nothing is told of a session that is not wanted any more. A failure that was not taken yet stays
  * one, unless a new session makes it good; so do a session, and what was seen with it. */
 static void tell(struct kafka_link *link, const struct kafka_report *report)
@@ -87,10 +99,7 @@ static void tell(struct kafka_link *link, const struct kafka_report *report)
             *kept = *report;
         if (report->session == NULL)
             kept->session = former.session;
-        if (!report->probed) {
-            kept->probed = former.probed;
-            kept->probe = former.probe;
-        }
+        keep_probe(kept, &former);
     }
     pthread_mutex_unlock(&link->lock);
     wake_carrier(link);
