@@ -91,7 +91,8 @@ static void take_probe(struct kafka_carrier *kafka, const struct kafka_probe *pr
     int64_t low = probe->low < 0 ? kafka->probe.low : probe->low;
     kafka->probe = *probe;
     kafka->probe.low = low;
-    kafka->trouble.text[0] = '\0';
+    if (!kafka->trouble.fatal) /* else it is about to be told */
+        kafka->trouble.text[0] = '\0';
     if (kafka->rtt_us < 0 || kafka->unanswered == 0)
         kafka->rtt_us = probe->rtt_us;
     check_end(kafka);
