@@ -28,16 +28,22 @@ LATE = "(?i)answer|not acknowledged|do not come|timed out|reached"  # a machine 
 
 
 class Load:
-    """A context manager. `lines`: what it has said, with our own time of each."""
+    """A context manager. `lines`: what it has said, with our own time of each. `still_ms`: so long
+    it does not look at what its carrier has found, from the first moment on."""
 
-    def __init__(self, brokers, topic=None, seconds=SECONDS, properties=None):
+    def __init__(self, brokers, topic=None, seconds=SECONDS, properties=None, still_ms=0):
         self.topic = topic or "load-" + uuid.uuid4().hex
         self.seconds = seconds
         self.lines = []
+        orders, write_end = os.pipe()
+        self.orders = open(write_end, "w", encoding="ascii")
+        if still_ms > 0:
+            self.order(str(still_ms))
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tests", "tools", "carrier_load"), brokers, self.topic, str(RATE),
              str(seconds), *(f"{name}={value}" for name, value in (properties or {}).items())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=orders, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        os.close(orders)
         self.log = []
         self.threads = [threading.Thread(target=self._read, daemon=True),
                         threading.Thread(target=self._read_log, daemon=True)]
@@ -59,7 +65,7 @@ class Load:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
+        self.orders.close()
 
     def find(self, since=0, **wanted):
         """The first line from number `since` on that has all of these."""
@@ -84,8 +90,8 @@ class Load:
                    4 * PATIENCE)
 
     def order(self, text):
-        self.process.stdin.write(text + "\n")
-        self.process.stdin.flush()
+        self.orders.write(text + "\n")
+        self.orders.flush()
 
     def begin_anew(self):
         self.order("")
@@ -98,7 +104,7 @@ class Load:
 
     def summary(self):
         """It is told to come to its end, and does so well: all that it made was accepted."""
-        self.process.stdin.close()
+        self.orders.close()
         wait_until(lambda: self.process.poll() is not None, lambda: f"it ends: {self.lines[-10:]}",
                    ENDS_SECONDS)
         words = self.last_words()
@@ -321,8 +327,9 @@ def test_a_session_that_is_gone_before_it_is_looked_at(own_broker):
     """Who was busy so long does not take the topic for an empty one."""
     with Load(own_broker.brokers, seconds=1) as former:
         former.summary()
-    with Forwarder(*own_broker.doors[0]) as door, Load(door.address, former.topic) as load:
-        load.order("5000")  # longer than it takes to find that a broker is gone
+    still_ms = 8000  # longer than it takes to find that a broker is gone
+    with Forwarder(*own_broker.doors[0]) as door, \
+            Load(door.address, former.topic, still_ms=still_ms) as load:
         load.wait("there is a session", woken=1)
         door.set("silent")
         load.wait("it has failed", state="failed")
@@ -341,8 +348,7 @@ def test_a_session_that_is_looked_at_late(own_broker):
     admin, begin = own_broker.admin(), own_broker.end_of(former.topic) // 2
     deleted = admin.delete_records([TopicPartition(former.topic, 0, begin)])
     next(iter(deleted.values())).result(PATIENCE)
-    with Load(own_broker.brokers, former.topic) as load:
-        load.order("2000")  # several looks at the broker
+    with Load(own_broker.brokers, former.topic, still_ms=4000) as load:  # several looks at it
         load.wait("there is a session", woken=1)
         load.wait("it is up", state="up")
         load.summary()
