@@ -57,6 +57,7 @@ tinyproxy-bin
 default-jre-headless
 maven
 kcat
+liburing-dev
 '
 
 peers_set='
