@@ -107,7 +107,8 @@ static bool forms_batch(const struct forms *forms)
 
 void forms_add(struct forms *forms, const struct record *record)
 {
-    uint32_t wait_ms = forms->gateway->options.batch_interval_ms;
+    const struct gateway_options *options = &forms->gateway->options;
+    uint32_t wait_ms = batch_wait_ms(options, &options->policy);
     if (strcmp(record->stream, forms->stream) != 0)
         return; /* of a new content, and the order to start over comes next */
     if (forms->logs[FORM_DEFLATE].users > 0)

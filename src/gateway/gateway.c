@@ -14,7 +14,6 @@
 #define TICK_MS 100
 #define NS_PER_MS 1000000
 #define DRAIN_CLIENT_MS 5 /* between two clients that are sent away, when time allows */
-#define BATCH_LAG_SHARE 4 /* who waits for us must not be slow by that */
 #define TOKEN_TEXT_MAX (LIMIT_STREAM_ID + 48)
 
 /* ---- the list of clients ---- */
@@ -334,8 +333,6 @@ struct gateway *gateway_create(const struct gateway_options *options)
     gateway->options = *options;
     gateway->open = journal_stream(options->journal)[0] != '\0';
     feed_read(&gateway->feed, &options->feed);
-    if (options->batch_interval_ms > policy->max_lag_ms / BATCH_LAG_SHARE)
-        gateway->options.batch_interval_ms = policy->max_lag_ms / BATCH_LAG_SHARE;
     random_bytes(&gateway->seed, sizeof gateway->seed);
     gateway->mailbox = mailbox_create();
     gateway->snapshots = snapshots_create(gateway);
@@ -357,6 +354,7 @@ void gateway_change(struct gateway *gateway, const struct gateway_policy *policy
     gateway->options.policy = *policy; /* workers read their own copies */
     for (uint32_t i = 0; i < gateway->worker_count; i++)
         worker_change(gateway->workers[i], policy);
+    forms_cut(gateway->forms); /* what waits may have been promised more time than there is now */
 }
 
 void gateway_feed_changed(struct gateway *gateway, const struct gateway_feed *feed)

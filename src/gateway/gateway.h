@@ -81,10 +81,10 @@ void gateway_change(struct gateway *gateway, const struct gateway_policy *policy
 
 /*
  * What feeds the log has changed: every client is told `source` if the source is another one than
- * it was told last, at its next frame boundary (who is about to get `hello` is told by that alone);
- * a client that takes nothing meanwhile is told the last of several changes. Clients of an endpoint
- * whose source feeds no more, or is not enabled any more, are closed with 1013. Another mode is
- * told to nobody but those who come. Texts are copied.
+ * it was told last, at its next frame boundary (who is about to get `hello` may be told by that
+ * alone); a client that takes nothing meanwhile is told the last of several changes. Clients of an
+ * endpoint whose source feeds no more, or is not enabled any more, are closed with 1013. Another
+ * mode is told to nobody but those who come. Texts are copied.
  */
 void gateway_feed_changed(struct gateway *gateway, const struct gateway_feed *feed);
 

@@ -206,6 +206,14 @@ struct gateway {
         *refused_source;
 };
 
+/* Of the policy as the calling thread has it: who waits for us must not be slow by that. */
+static inline uint32_t batch_wait_ms(const struct gateway_options *options,
+                                     const struct gateway_policy *policy)
+{
+    uint32_t most_ms = policy->max_lag_ms / 4;
+    return options->batch_interval_ms < most_ms ? options->batch_interval_ms : most_ms;
+}
+
 /* Any worker's thread: posts the letter to the main thread. */
 void gateway_post(struct gateway *gateway, struct client *client, enum errand errand);
 

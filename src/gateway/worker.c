@@ -156,7 +156,8 @@ static void worker_on_wait(void *context)
 /* Records are due: now, or when the interval is over. */
 static void worker_due(struct worker *worker)
 {
-    int64_t interval_ns = (int64_t)worker->context.options->batch_interval_ms * NS_PER_MS;
+    const struct worker_context *context = &worker->context;
+    int64_t interval_ns = (int64_t)batch_wait_ms(context->options, &context->policy) * NS_PER_MS;
     int64_t left_ns = worker->round_ns + interval_ns - clock_monotonic_ns();
     if (worker->busy_permille < BUSY_PERMILLE || left_ns <= 0)
         worker_schedule(worker);
