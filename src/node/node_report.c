@@ -108,6 +108,12 @@ static struct admin_exchange *find_exchange(struct admin_health *health, struct 
     return NULL;
 }
 
+/* What lies ahead has just come: another node's clock may be ahead, or ours have been set back. */
+static int64_t age_of(int64_t then_us, int64_t now_us)
+{
+    return then_us < now_us ? (now_us - then_us) / 1000 : 0;
+}
+
 static void see_message(void *context, struct slice message)
 {
     static const char padding[LIMIT_PADDING + 1];
@@ -122,11 +128,12 @@ static void see_message(void *context, struct slice message)
     struct admin_exchange *exchange = find_exchange(seen->health, read.exchange);
     if (exchange == NULL || exchange->connections > 0)
         return;
-    int64_t age_ms = (seen->now_us - read.event.received_us) / 1000;
+    int64_t age_ms = age_of(read.event.received_us, seen->now_us);
     if (exchange->age_ms < 0 || age_ms < exchange->age_ms)
         exchange->age_ms = age_ms;
-    if (read.event.type != EVENT_STATUS || read.event.symbol != NULL)
-        return;
+    if (read.event.type != EVENT_STATUS || read.event.symbol != NULL ||
+        read.event.status.channel.size > 0)
+        return; /* of a part of the exchange */
     exchange->state = status_state_names[read.event.status.state];
     exchange->since_us = read.event.received_us;
 }
@@ -163,7 +170,7 @@ static void describe_exchange(const struct node *node, size_t index, int64_t now
     ret_exchange->state = status_state_names[info.state];
     ret_exchange->reason = info.reason;
     ret_exchange->since_us = info.since_us;
-    ret_exchange->age_ms = info.last_message_us == 0 ? -1 : (now_us - info.last_message_us) / 1000;
+    ret_exchange->age_ms = info.last_message_us == 0 ? -1 : age_of(info.last_message_us, now_us);
     ret_exchange->connections = info.connections;
     ret_exchange->stale = info.stale;
     ret_exchange->quarantined = info.quarantined;

@@ -284,6 +284,31 @@ def test_a_follower_that_hears_nobody(leader):
         wait_until(lambda: node.json("/api/ws/infra-health")["better"] is None, "it follows again")
 
 
+def test_what_a_follower_says_of_exchanges():
+    """As the stream says it: by what concerns the whole exchange, not by one of its channels; and
+    what a node whose clock is ahead has just received has come."""
+    ahead = int((time.time() + 3600) * 1e6)
+
+    def say(connection):
+        connection.send(hello(resumed=False, following=8))
+        connection.send(record(7, exchange="binance", recv=ahead, state="down", snapshot=True))
+        connection.send(record(5, exchange="binance", recv=ahead - 1, state="live",
+                               channel="trade", snapshot=True))
+        connection.send(record(7, kind="snapshot_end"))
+        for _ in connection:
+            pass
+
+    with FakeNode(cluster(), say) as other:
+        with Node("serve", *LISTEN, "--set", "cluster.role=follower", "--set",
+                  f"cluster.peers={other.url}") as node:
+            wait_until(lambda: node.info()["stream"] == STREAM, "it follows")
+            said = node.json("/api/ws/infra-health")["exchanges"]["binance"]
+            assert said == {"state": "down", "since": ahead, "age_ms": 0, "connections": 0}
+            said = node.json("/api/v1/exchanges")["exchanges"]
+            assert [(each["state"], each["age_ms"]) for each in said] == [
+                ("down", 0), ("connecting", None), ("connecting", None)]
+
+
 # ---- who is let in, and whom we trust ----
 
 def write_token(tmp_path, name, token):
