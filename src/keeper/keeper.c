@@ -296,8 +296,11 @@ static void keeper_on_record(void *context, const struct record *record)
 {
     struct keeper *keeper = context;
     struct read_message message;
+    if (record->seq <= keeper->heard_to)
+        keeper_clear(keeper); /* the log begins anew; what is known bears numbers still to come */
     if (keeper->heard_from == 0)
         keeper->heard_from = record->seq;
+    keeper->heard_to = record->seq;
     switch (keeper_read_record(keeper, record, &message)) {
     case READ_EVENT:
         if (!keeper_keep(keeper, &message, record))
@@ -313,7 +316,7 @@ static void keeper_on_record(void *context, const struct record *record)
 
 static void keeper_begin(struct keeper *keeper)
 {
-    keeper->heard_from = 0;
+    keeper->heard_from = keeper->heard_to = 0;
     keeper->slots = NULL;
     keeper->entries = keeper->sorted = NULL;
     keeper->entry_count = keeper->sorted_count = 0;

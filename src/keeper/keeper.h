@@ -6,7 +6,8 @@
  * and the book.
  *
  * A book counts only from its snapshot on: an `epoch` or a `gap` of channel book takes it back
- * until the next snapshot. Thread: the journal's.
+ * until the next snapshot. A journal that goes on with lower numbers than before (journal_restart)
+ * makes it forget everything. Thread: the journal's.
  */
 #pragma once
 

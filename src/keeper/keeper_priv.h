@@ -49,6 +49,7 @@ struct keeper {
     struct journal *journal; /* borrowed */
     uint32_t book_depth;
     int64_t heard_from;   /* seq of the first record heard; 0: none was */
+    int64_t heard_to;     /* of the last one */
     struct entry **slots; /* open addressing, a power of two, at most half full */
     size_t slot_count;
     struct entry **entries; /* in the order of their coming */

@@ -123,6 +123,29 @@ static void keeps_many_symbols(void **state)
     assert_null(strstr(snapshot(*state), "\"last\":\"2499\""));
 }
 
+/* As a node begins a stream whose numbers somebody had driven up (cluster/shadow.c). */
+static void a_log_that_begins_anew_below_is_kept_like_any_other(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char trade[] =
+        BTC ",\"id\":\"%d\",\"price\":\"84000.1\",\"size\":\"0.5\",\"side\":\"buy\"";
+    char rest[256];
+    accept(fixture, "ticker", BTC ",\"last\":\"1\"");
+    snprintf(rest, sizeof rest, trade, 1);
+    accept(fixture, "trade", rest);
+    accept(fixture, "ticker", BTC ",\"last\":\"2\"");
+    fixture->next = 1;
+    journal_restart(fixture->journal, STREAM, 1);
+    journal_barrier(fixture->journal, STREAM, 1);
+    accept(fixture, "ticker", BTC ",\"last\":\"3\"");
+    const char *told = snapshot(fixture);
+    assert_non_null(strstr(told, "\"last\":\"3\""));
+    assert_null(strstr(told, "\"type\":\"trade\"")); /* its number is still to come */
+    snprintf(rest, sizeof rest, trade, 2);
+    accept(fixture, "trade", rest);
+    assert_non_null(strstr(snapshot(fixture), "\"id\":\"2\""));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -134,6 +157,7 @@ int main(void)
         TEST(a_gap_and_an_epoch_take_books_back),
         TEST(what_it_cannot_read_is_counted_and_changes_nothing),
         TEST(keeps_many_symbols),
+        TEST(a_log_that_begins_anew_below_is_kept_like_any_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
