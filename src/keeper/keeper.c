@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define TABLE_START 1024
+#define BOOK_LEVELS_MAX (2 * LIMIT_BOOK_DEPTH) /* a side: those of a view, and of the next */
 
 static uint64_t key_hash(enum event_type type, const char *key, size_t size)
 {
@@ -157,6 +158,19 @@ static struct entry *keeper_book_entry(struct keeper *keeper, const struct read_
     return entry;
 }
 
+/* Clients read on in the leader's view, which may have more levels than this node's own settings
+ * give: none of it may be dropped. With equal settings there is always room. */
+static void make_room(struct book_side *side, struct levels change, enum book_action action)
+{
+    uint32_t count = action == BOOK_SNAPSHOT ? 0 : side->count;
+    if (count + change.count <= side->capacity)
+        return;
+    for (uint32_t i = 0; i < change.count; i++)
+        count += !decimal_is_zero(change.level[i].size);
+    if (count > side->capacity && side->capacity < BOOK_LEVELS_MAX)
+        book_side_grow(side, 2 * count < BOOK_LEVELS_MAX ? 2 * count : BOOK_LEVELS_MAX);
+}
+
 static bool keep_book(struct keeper *keeper, const struct read_message *message,
                       const struct record *record)
 {
@@ -175,6 +189,8 @@ static bool keep_book(struct keeper *keeper, const struct read_message *message,
     if (!kept->vouched)
         return true; /* changes of a book that was taken back mean nothing until its next snapshot
                       */
+    make_room(&kept->book.bids, event->book.bids, event->book.action);
+    make_room(&kept->book.asks, event->book.asks, event->book.action);
     book_apply(&kept->book, &event->book);
     kept->exchange_us = event->exchange_us;
     kept->received_us = event->received_us;
@@ -348,7 +364,7 @@ struct keeper *keeper_create(struct journal *journal, uint32_t book_depth)
     keeper->journal = journal;
     keeper->book_depth = book_depth;
     keeper->unreadable = metric_series(METRIC_RECORDS_UNREADABLE, "");
-    keeper->levels = memory_array(2 * (size_t)book_depth, sizeof(struct level));
+    keeper->levels = memory_array(2 * (size_t)LIMIT_BOOK_DEPTH, sizeof(struct level));
     keeper->scratch = memory_alloc(sizeof *keeper->scratch);
     buffer_init(&keeper->message, LIMIT_RECORD);
     buffer_init(&keeper->text, LIMIT_RECORD + LIMIT_PADDING + 1);
@@ -396,9 +412,9 @@ static void mark_snapshot(struct buffer *message)
 void keeper_write_book(struct keeper *keeper, const struct entry *entry, uint32_t depth,
                        struct buffer *out)
 {
-    assert(depth >= 1 && depth <= keeper->book_depth);
+    assert(depth >= 1 && depth <= LIMIT_BOOK_DEPTH);
     const struct kept_book *kept = entry->book;
-    struct level *bids = keeper->levels, *asks = keeper->levels + keeper->book_depth;
+    struct level *bids = keeper->levels, *asks = keeper->levels + LIMIT_BOOK_DEPTH;
     struct event event = {
         .type = EVENT_BOOK,
         .symbol = &kept->symbol,
@@ -424,7 +440,7 @@ bool keeper_tell(struct keeper *keeper, const struct entry *entry)
         return false;
     buffer_clear(&keeper->message);
     if (entry->book != NULL)
-        keeper_write_book(keeper, entry, keeper->book_depth, &keeper->message);
+        keeper_write_book(keeper, entry, LIMIT_BOOK_DEPTH, &keeper->message);
     else
         buffer_append_slice(&keeper->message, buffer_slice(&entry->text));
     mark_snapshot(&keeper->message);

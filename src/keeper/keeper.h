@@ -17,8 +17,8 @@
 struct event;
 struct keeper;
 
-/* Listens to the journal, which must outlive it. book_depth: levels a side that the stream carries.
- */
+/* Listens to the journal, which must outlive it. book_depth: levels a side that look-ups give, and
+ * that books have room for at first; the stream may carry more, LIMIT_BOOK_DEPTH at most. */
 struct keeper *keeper_create(struct journal *journal, uint32_t book_depth) MUST_CHECK;
 void keeper_destroy(struct keeper *keeper);
 

@@ -58,7 +58,7 @@ struct keeper {
     size_t sorted_count;   /* what of `entries` is in it */
     struct pair_table pairs;
     struct metric *unreadable;
-    struct level *levels; /* two sides of book_depth, for writing a snapshot */
+    struct level *levels; /* two sides of LIMIT_BOOK_DEPTH, for writing a snapshot */
     struct buffer message;
     struct buffer text; /* what is read, with its padding */
     struct read_scratch *scratch;
@@ -99,6 +99,6 @@ bool keeper_tell(struct keeper *keeper, const struct entry *entry);
 struct entry *keeper_find(const struct keeper *keeper, enum event_type type,
                           const struct entry_key *key);
 
-/* Appends the book as a message of type book, action snapshot; depth: 1 to book_depth. */
+/* Appends the book as a message of type book, action snapshot; depth: 1 to LIMIT_BOOK_DEPTH. */
 void keeper_write_book(struct keeper *keeper, const struct entry *entry, uint32_t depth,
                        struct buffer *out);

@@ -67,6 +67,25 @@ static void a_book_without_a_snapshot_is_not_told(void **state)
     assert_string_equal(snapshot(*state), "");
 }
 
+/* Its leader is configured with more levels than this node, whose clients read on in that stream.
+ */
+static void a_book_is_as_deep_as_the_stream_has_it(void **state)
+{
+    accept(*state, "book",
+           BTC ",\"action\":\"snapshot\",\"proof\":\"whole\",\"depth\":8,\"bids\":["
+               "[\"10\",\"1\"],[\"9\",\"1\"],[\"8\",\"1\"],[\"7\",\"1\"],[\"6\",\"1\"],"
+               "[\"5\",\"1\"],[\"4\",\"1\"],[\"3\",\"1\"]],\"asks\":[[\"11\",\"1\"]]");
+    accept(*state, "book",
+           BTC ",\"action\":\"update\",\"bids\":["
+               "[\"10\",\"0\"],[\"9\",\"0\"],[\"8\",\"0\"],[\"7\",\"0\"],[\"3\",\"2\"]],\"asks\":"
+               "[[\"12\",\"1\"],[\"13\",\"1\"],[\"14\",\"1\"],[\"15\",\"1\"],[\"16\",\"1\"],"
+               "[\"17\",\"1\"],[\"18\",\"1\"]]");
+    const char *told = snapshot(*state);
+    assert_non_null(strstr(told, "\"depth\":8,\"bids\":["
+                                 "[\"6\",\"1\"],[\"5\",\"1\"],[\"4\",\"1\"],[\"3\",\"2\"]]"));
+    assert_non_null(strstr(told, "[\"17\",\"1\"],[\"18\",\"1\"]]"));
+}
+
 static void a_gap_and_an_epoch_take_books_back(void **state)
 {
     accept(*state, "book", BOOK_1);
@@ -154,6 +173,7 @@ int main(void)
         TEST(keeps_the_last_of_each_in_order_of_type),
         TEST(rebuilds_a_book_from_snapshot_and_updates),
         TEST(a_book_without_a_snapshot_is_not_told),
+        TEST(a_book_is_as_deep_as_the_stream_has_it),
         TEST(a_gap_and_an_epoch_take_books_back),
         TEST(what_it_cannot_read_is_counted_and_changes_nothing),
         TEST(keeps_many_symbols),

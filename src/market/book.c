@@ -51,6 +51,14 @@ void book_clear(struct book *book)
     book->asks.count = 0;
 }
 
+void book_side_grow(struct book_side *side, uint32_t capacity)
+{
+    if (capacity <= side->capacity)
+        return;
+    side->level = memory_resize(side->level, capacity, sizeof(struct level));
+    side->capacity = capacity;
+}
+
 /* The place of the first level that is not worse than the price. */
 static uint32_t find_place(const struct book_side *side, struct decimal price)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An order book: two sides of price levels. Each side is an array with the best level at its end,
- * because most changes are near the best and then move few bytes. No allocation after init; what
- * does not fit the capacity is the worst level and is dropped. Prices compare exactly, whatever
- * their scales.
+ * because most changes are near the best and then move few bytes. No allocation after init, but by
+ * book_side_grow; what does not fit the capacity is the worst level and is dropped. Prices compare
+ * exactly, whatever their scales.
  */
 #pragma once
 
@@ -25,6 +25,9 @@ struct book {
 void book_init(struct book *book, uint32_t capacity);
 void book_release(struct book *book);
 void book_clear(struct book *book);
+
+/* Room for so many levels from now on, or more; there never gets less. */
+void book_side_grow(struct book_side *side, uint32_t capacity);
 
 /* Sets, replaces or (size 0) removes a level. False when the level does not fit (worse than all,
  * book full). */
