@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each read is the same walk: the query, what there is, its entity tag, and only when the asker has
- * not got it already, the body. A tag of market data is the stream's id and the seq at which the
- * data last changed (and how many messages there are, as a node that started later keeps fewer);
- * what does not come from the stream is tagged by a hash of its bytes.
+ * not got it already, the body. A tag of market data is the stream's id, the epoch that the log
+ * is in (by which a seq names one message, as in tokens), and the seq at which the data last
+ * changed (and how many messages there are, as a node that started later keeps fewer); what does
+ * not come from the stream is tagged by a hash of its bytes.
  */
 #include "admin/rest.h"
 
@@ -15,7 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define ETAG_MAX (LIMIT_STREAM_ID + 48)
+#define ETAG_MAX (LIMIT_STREAM_ID + 64)
 #define NO_CACHE "Cache-Control: no-cache\r\n"
 #define NO_STORE "Cache-Control: no-store\r\n"
 #define PROBLEM_TEXT_MAX (LIMIT_REASON + 200)
@@ -79,7 +80,8 @@ static void answer_json(const struct asked *asked, const char *etag, const struc
 
 static void write_etag(char out[ETAG_MAX], const struct rest *rest, int64_t seq, uint32_t count)
 {
-    snprintf(out, ETAG_MAX, "\"%s.%lld.%u\"", rest->options.stream, (long long)seq, count);
+    snprintf(out, ETAG_MAX, "\"%s.%lld.%lld.%u\"", rest->options.stream,
+             (long long)keeper_epoch(rest->options.keeper), (long long)seq, count);
 }
 
 /* How every answer begins. */

@@ -146,6 +146,10 @@ bool keeper_told_down(const struct keeper *keeper, const struct keeper_pair *pai
 
 uint32_t keeper_book_depth(const struct keeper *keeper);
 
+/* Of the journal's last record: with it each seq that is known here names one message (a token's
+ * epoch). 0 before the first. */
+int64_t keeper_epoch(const struct keeper *keeper);
+
 /* ---- trades: once each ---- */
 
 /* An event of type trade, as far as its key tells it (keeper/trade_keys.h), without symbol. Valid

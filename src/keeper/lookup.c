@@ -212,3 +212,8 @@ uint32_t keeper_book_depth(const struct keeper *keeper)
 {
     return keeper->book_depth;
 }
+
+int64_t keeper_epoch(const struct keeper *keeper)
+{
+    return journal_epoch(keeper->journal);
+}
