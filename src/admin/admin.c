@@ -37,12 +37,11 @@ static void admin_readyz(void *context, struct http_connection *connection,
 {
     (void)request;
     struct admin *admin = context;
-    struct admin_health health = {0};
-    admin->options.fill(admin->options.context, &health);
-    if (health.not_ready == NULL)
+    const char *not_ready = admin->options.not_ready(admin->options.context);
+    if (not_ready == NULL)
         http_answer(connection, 200, "text/plain; charset=utf-8", NO_STORE, SLICE("ready\n"));
     else
-        http_answer_problem(connection, 503, health.not_ready);
+        http_answer_problem(connection, 503, not_ready);
 }
 
 static void admin_metrics(void *context, struct http_connection *connection,

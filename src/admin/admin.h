@@ -50,7 +50,6 @@ struct admin_dependency { /* zeroed: disabled, since the start */
 };
 
 struct admin_health {
-    const char *not_ready; /* NULL: ready; else why not */
     const char *mode;
     const char *source;
     const char *better; /* NULL: nothing better is configured */
@@ -60,6 +59,9 @@ struct admin_health {
 };
 
 typedef void admin_fill_fn(void *context, struct admin_health *ret_health);
+
+/* Why the node is not ready; NULL: it is. Asked often, and by anybody: to be answered at once. */
+typedef const char *admin_not_ready_fn(void *context);
 
 struct admin_node {      /* of the cluster */
     const char *id;      /* NULL or "": not known */
@@ -102,6 +104,7 @@ struct admin_options {
     const char *stream;         /* its id; borrowed */
     bool simulated;             /* no real prices: REST says so */
     admin_fill_fn *fill;
+    admin_not_ready_fn *not_ready;
     admin_fill_cluster_fn *fill_cluster; /* NULL: /api/v1/cluster is not there */
     admin_markets_fn *markets;
     void *context;

@@ -22,6 +22,8 @@ struct fixture {
     struct keeper *keeper;
     struct admin *admin;
     struct admin_health health;
+    unsigned filled; /* times */
+    const char *not_ready;
     struct admin_cluster cluster;
     unsigned status;
     struct buffer body;
@@ -29,7 +31,14 @@ struct fixture {
 
 static void fill(void *context, struct admin_health *ret_health)
 {
-    *ret_health = ((struct fixture *)context)->health;
+    struct fixture *fixture = context;
+    fixture->filled++;
+    *ret_health = fixture->health;
+}
+
+static const char *not_ready(void *context)
+{
+    return ((struct fixture *)context)->not_ready;
 }
 
 static void fill_cluster(void *context, struct admin_cluster *ret_cluster)
@@ -58,6 +67,7 @@ static int set_up(void **state)
                                                           .keeper = fixture->keeper,
                                                           .stream = "tw-admin",
                                                           .fill = fill,
+                                                          .not_ready = not_ready,
                                                           .fill_cluster = fill_cluster,
                                                           .markets = visit_none,
                                                           .context = fixture,
@@ -192,9 +202,10 @@ static void test_readiness(void **state)
     struct fixture *fixture = *state;
     get(fixture, "/readyz");
     assert_int_equal(fixture->status, 200);
-    fixture->health.not_ready = "this node starts";
+    fixture->not_ready = "this node starts";
     assert_non_null(strstr(get(fixture, "/readyz"), "this node starts"));
     assert_int_equal(fixture->status, 503);
+    assert_int_equal(fixture->filled, 0); /* which may take long, and anybody may ask */
 }
 
 int main(void)

@@ -266,6 +266,7 @@ static int node_open(struct node *node, struct err *err)
                                 .stream = journal_stream(replication_journal(node->replication)),
                                 .simulated = node->options.simulated,
                                 .fill = node_fill_health,
+                                .not_ready = node_why_not_ready,
                                 .fill_cluster = node_fill_cluster,
                                 .markets = node_visit_markets,
                                 .context = node,

@@ -24,5 +24,6 @@ struct node {
 
 /* For admin_options. */
 void node_fill_health(void *context, struct admin_health *ret_health);
+const char *node_why_not_ready(void *context);
 void node_fill_cluster(void *context, struct admin_cluster *ret_cluster);
 void node_visit_markets(void *context, admin_visit_market_fn *visit, void *visit_context);

@@ -185,8 +185,9 @@ static bool is_behind(const struct node *node)
            info.lag_ms > READY_LAG_MS;
 }
 
-static const char *why_not_ready(const struct node *node)
+const char *node_why_not_ready(void *context)
 {
+    const struct node *node = context;
     if (node->draining)
         return "this node is leaving";
     if (!gateway_is_open(node->gateway))
@@ -206,8 +207,7 @@ void node_fill_health(void *context, struct admin_health *ret_health)
     replication_describe(node->replication, &info);
     *ret_health = (struct admin_health){.mode = replication_mode(node->replication),
                                         .source = info.source,
-                                        .better = replication_better(node->replication),
-                                        .not_ready = why_not_ready(node)};
+                                        .better = replication_better(node->replication)};
     replication_fill_dependency(node->replication, &ret_health->dependencies[ADMIN_KAFKA]);
     for (size_t i = 0; i < collection_count(node->collection); i++)
         describe_exchange(node, i, now_us, &ret_health->exchanges[ret_health->exchange_count++]);
