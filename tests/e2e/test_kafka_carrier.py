@@ -3,6 +3,7 @@
 small (tests/tools/carrier_load.c) writes and reads, and says what it sees. Whatever happens, in the
 end everything it made was accepted, in order, once: that is its exit status."""
 
+import contextlib
 import json
 import os
 import re
@@ -275,18 +276,44 @@ def test_a_strangers_open_transaction_keeps_nothing_back(own_broker):
         stranger.abort_transaction(4 * PATIENCE)
 
 
+@contextlib.contextmanager
+def load_that_may(rules):
+    """With no more rights than these, to the topic "market" and others."""
+    from confluent_kafka.admin import NewTopic
+    with Broker(secure=True, users={"somebody": "secret"}) as broker:
+        broker.allow("somebody", [("TOPIC", topic, operation) for topic, operation in rules])
+        admin = broker.admin()  # must outlive its answers
+        admin.create_topics([NewTopic("market", 1, 1)])["market"].result(PATIENCE)
+        properties = {**broker.security("somebody", "PLAIN"), "sasl.password": "secret"}
+        with Load(broker.brokers, "market", properties=properties) as load:
+            yield load
+
+
+def tries_without_hurry(load, error):
+    def told():
+        return [line["at_ms"] for line in load.lines if error in line.get("error", "")]
+    wait_until(lambda: len(told()) > 1, "it is tried again", 4 * PATIENCE)
+    assert told()[1] - told()[0] >= 5000
+
+
 def test_who_may_not_write_is_told_so():
     """Not `up`: what the producer finds out while a session is made counts as well."""
-    from confluent_kafka.admin import NewTopic
-    with Broker(secure=True, users={"reader": "reader-secret"}) as broker:
-        broker.allow("reader", [("TOPIC", "readonly", "READ"), ("TOPIC", "readonly", "DESCRIBE")])
-        admin = broker.admin()  # must outlive its answers
-        admin.create_topics([NewTopic("readonly", 1, 1)])["readonly"].result(PATIENCE)
-        properties = {**broker.security("reader", "PLAIN"), "sasl.password": "reader-secret"}
-        with Load(broker.brokers, "readonly", properties=properties) as load:
-            load.wait_error("authoriz")
-            wait_until(lambda: "authoriz" in load.lines[-1].get("error", ""), "it stays so")
-            assert not load.find(state="up")
+    with load_that_may([("market", "READ")]) as load:
+        load.wait_error("authoriz")
+        wait_until(lambda: "authoriz" in load.lines[-1].get("error", ""), "it stays so")
+        assert not load.find(state="up")
+
+
+def test_who_may_write_elsewhere_alone_is_told_so():
+    """Such a producer is let in; each record is refused."""
+    with load_that_may([("market", "READ"), ("elsewhere", "WRITE")]) as load:
+        tries_without_hurry(load, "record was not written")
+
+
+def test_who_may_not_read_is_told_so():
+    """The topic is there, and can be written to; what is in it does not come."""
+    with load_that_may([("market", "WRITE")]) as load:
+        tries_without_hurry(load, "Topic authorization failed")
 
 
 def test_a_broker_that_never_answers():
@@ -353,23 +380,6 @@ def test_a_session_that_is_looked_at_late(own_broker):
         load.wait("it is up", state="up")
         load.summary()
         assert not any("not in the topic" in line.get("error", "") for line in load.lines)
-
-
-def test_who_may_write_elsewhere_alone_is_told_so():
-    """Such a producer is let in; each record is refused."""
-    from confluent_kafka.admin import NewTopic
-    with Broker(secure=True, users={"reader": "reader-secret"}) as broker:
-        broker.allow("reader", [("TOPIC", "readonly", "READ"), ("TOPIC", "readonly", "DESCRIBE"),
-                                ("TOPIC", "elsewhere", "WRITE")])
-        admin = broker.admin()  # must outlive its answers
-        admin.create_topics([NewTopic("readonly", 1, 1)])["readonly"].result(PATIENCE)
-        properties = {**broker.security("reader", "PLAIN"), "sasl.password": "reader-secret"}
-        with Load(broker.brokers, "readonly", properties=properties) as load:
-            def told():
-                return [line["at_ms"] for line in load.lines
-                        if "record was not written" in line.get("error", "")]
-            wait_until(lambda: len(told()) > 1, "it is tried again", 4 * PATIENCE)
-            assert told()[1] - told()[0] >= 5000  # without hurry
 
 
 def test_nobody_there():

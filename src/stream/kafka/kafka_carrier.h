@@ -13,11 +13,11 @@
  *
  * It is CARRIER_FAILED when no broker is connected, when none answers within
  * LIMIT_KAFKA_ANSWER_MS (it is asked every LIMIT_KAFKA_PROBE_MS), when writes are not acknowledged
- * for LIMIT_KAFKA_STALL_MS, and when the topic is not as it must be, or its broker refuses a
- * record: then it is tried again every LIMIT_KAFKA_REFUSED_MS. A broker that was late has twice as
- * long from then on, up to LIMIT_KAFKA_ANSWER_MOST_MS, and as long as before once it has been
- * prompt for two seconds. Before the carrier is CARRIER_UP again it has seen that the record read
- * last is still at its place; if not, it begins anew.
+ * for LIMIT_KAFKA_STALL_MS, and when the topic is not as it must be, or its broker refuses to take
+ * or to give records: then it is tried again every LIMIT_KAFKA_REFUSED_MS. A broker that was late
+ * has twice as long from then on, up to LIMIT_KAFKA_ANSWER_MOST_MS, and as long as before once it
+ * has been prompt for two seconds. Before the carrier is CARRIER_UP again it has seen that the
+ * record read last is still at its place; if not, it begins anew.
  */
 #pragma once
 

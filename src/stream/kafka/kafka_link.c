@@ -34,8 +34,8 @@ struct kafka_link {
 struct helper {
     struct kafka_link *link;
     struct kafka_session *session;
-    bool ready;   /* it was given to the carrier */
-    bool refused; /* the former one's writes were */
+    bool ready;       /* it was given to the carrier */
+    int64_t pause_ms; /* before the next one is made */
     unsigned probes;
     int answer_ms;    /* so long a broker has for each answer */
     unsigned prompt;  /* probes in a row that were answered at once */
@@ -215,7 +215,7 @@ static bool take_orders(struct helper *helper)
         end_session(helper);
     pthread_mutex_lock(&link->lock);
     if (discarded) {
-        helper->refused = link->refused;
+        helper->pause_ms = link->refused ? LIMIT_KAFKA_REFUSED_MS : LIMIT_KAFKA_RETRY_MS;
         link->discarded = link->refused = false;
     }
     pthread_mutex_unlock(&link->lock);
@@ -255,9 +255,9 @@ static void *help(void *context)
 {
     struct helper helper = {.link = context, .answer_ms = LIMIT_KAFKA_ANSWER_MS};
     while (take_orders(&helper)) {
-        if (helper.refused) {
-            helper.refused = false;
-            wait_ms(helper.link, LIMIT_KAFKA_REFUSED_MS);
+        if (helper.pause_ms > 0) {
+            wait_ms(helper.link, helper.pause_ms);
+            helper.pause_ms = 0;
             continue;
         }
         if (!helper.ready) {

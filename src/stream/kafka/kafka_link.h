@@ -29,6 +29,7 @@ void kafka_link_close(struct kafka_link *link);
  */
 void kafka_link_take(struct kafka_link *link, struct kafka_report *ret_report);
 
-/* The session that was given is not used any more; another one is to be made: at once, or, when a
- * broker refused what was written, in LIMIT_KAFKA_REFUSED_MS. */
+/* The session that was given is not used any more; another one is to be made: in
+ * LIMIT_KAFKA_RETRY_MS, or, when a broker refused to take or to give records, in
+ * LIMIT_KAFKA_REFUSED_MS. */
 void kafka_link_discard(struct kafka_link *link, bool refused);

@@ -65,7 +65,7 @@ struct kafka_carrier {
     char error[240];
     bool polling;
     bool discard; /* the link is to be told that its session was lost */
-    bool refused; /* since what was written is not taken */
+    bool refused; /* with discard: what was written is not taken, or what is there not given */
 
     /* Writing. */
     int64_t unanswered;  /* records and notes given to the producer and not reported */

@@ -38,7 +38,7 @@ struct kafka_trouble {
     bool down;      /* no broker is connected */
     bool fatal;     /* the handle is of no use any more */
     bool denied;    /* credentials or certificates were not accepted */
-    bool refused;   /* a record was, and would be again */
+    bool refused;   /* records were, to us or by us, and would be again */
     bool late;      /* a broker was there and did not answer in time */
     bool named;     /* text says more than that nobody is there */
     char text[200]; /* the most telling of them; "": none */
