@@ -47,6 +47,7 @@ import read_topic  # noqa: E402
 
 MESSAGES = int(os.environ.get("KAFKA_MESSAGES", "100000" if IN_CI else "1000000"))
 RATE = int(os.environ.get("KAFKA_RATE", "8000" if IN_CI else "15000"))
+QUIET_BEATS = 5  # two seconds
 CLIMB_S = 180  # until Kafka feeds the node: 5 s by itself
 TOPIC = "tickwire.market"
 NODE = "integrity-1"
@@ -112,13 +113,14 @@ class Taker:
         wait_until(enough, lambda: f"{count} messages, of which {self.count} came", seconds)
 
     def wait_quiet(self):
-        """Two heartbeats say that the last message was the last."""
+        """Heartbeats say that the last message was the last: Binance tells tickers once a second.
+        """
         def quiet():
             self.check()
-            return self.quiet_seqs[-2:] == [self.seq + self.count] * 2
+            return self.quiet_seqs[-QUIET_BEATS:] == [self.seq + self.count] * QUIET_BEATS
 
         wait_until(quiet, lambda: f"the end of the stream: {self.seq} + {self.count}, "
-                   f"{self.quiet_seqs[-3:]}", 60 + MESSAGES / 500)
+                   f"{self.quiet_seqs[-QUIET_BEATS:]}", 60 + MESSAGES / 500)
 
     def close(self):
         self.stopping = True
