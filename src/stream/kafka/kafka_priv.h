@@ -109,6 +109,10 @@ enum carrier_result kafka_write_beacon(struct carrier *carrier, const struct bea
 enum carrier_result kafka_write_state(struct carrier *carrier, const struct state_note *state);
 void kafka_forget(struct carrier *carrier);
 
+/* Whether what a broker would not do it will not do again, as long as nobody changes something
+ * there. */
+bool kafka_is_refusal(rd_kafka_resp_err_t code);
+
 /* Delivery reports and errors of both handles; may lose the session. */
 void kafka_writer_poll(struct kafka_carrier *kafka);
 

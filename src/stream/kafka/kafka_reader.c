@@ -209,13 +209,11 @@ static void take_error(struct kafka_carrier *kafka, const rd_kafka_message_t *me
         kafka->anew = true;
         kafka_carrier_lose(kafka, "what was read last is not in the topic any more");
         return;
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-        kafka->trouble.refused = true;
-        kafka_carrier_lose(kafka, rd_kafka_err2str(message->err));
-        return;
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+        kafka->trouble.refused = kafka->trouble.refused || kafka_is_refusal(message->err);
         kafka_carrier_lose(kafka, rd_kafka_err2str(message->err));
         return;
     default:

@@ -162,8 +162,7 @@ void kafka_forget(struct carrier *carrier)
 
 /* ---- what comes back ---- */
 
-/* As long as nobody changes something at the broker. */
-static bool is_refusal(rd_kafka_resp_err_t code)
+bool kafka_is_refusal(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ||
@@ -181,7 +180,7 @@ static void take_report(struct kafka_carrier *kafka, const rd_kafka_message_t *m
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         metric_add(kafka->metrics.lost, 1);
         kafka->trouble.fatal = true; /* it left a hole in what follows */
-        kafka->trouble.refused = kafka->trouble.refused || is_refusal(message->err);
+        kafka->trouble.refused = kafka->trouble.refused || kafka_is_refusal(message->err);
         snprintf(kafka->trouble.text, sizeof kafka->trouble.text, "a record was not written: %s",
                  rd_kafka_err2str(message->err));
         return;
